@@ -1,0 +1,166 @@
+"""How every figure of the course looks: colours, sizes, text, and how it reaches the page.
+
+Figures are plain matplotlib `Figure` objects without pyplot: nothing to close, nothing shown twice. Colours are those
+of Okabe and Ito (2008), told apart also by most colour-blind eyes; lines differ in marker and dash as well, so that a
+grey print can be read. Text is 12 pt or more at 8 inches: readable from the last row.
+"""
+
+import base64
+import functools
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+)
+GREY, PALE = "#666666", "#E8E8E8"
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK, SKY)  # one series after the other
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+MAP = "cividis"  # heat maps: even steps of lightness, also in grey
+
+SMALL, NORMAL, LARGE = 12, 13, 15
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": NORMAL, "axes.titlesize": LARGE, "axes.labelsize": NORMAL,
+    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": False, "lines.linewidth": 2.0, "lines.markersize": 7, "figure.dpi": 100, "savefig.dpi": 100,
+    "axes.titlelocation": "left", "mathtext.fontset": "dejavusans", "hatch.linewidth": 0.8,
+}  # fmt: skip
+
+
+def styled(draw: Callable) -> Callable:
+    """Decorator: `draw` runs under the course's style, whatever the notebook has set before."""
+
+    @functools.wraps(draw)
+    def wrapped(*args, **kwargs):
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+@styled
+def new_figure(width: float = 8.0, height: float = 4.5, dpi: int = 100, layout: str | None = None) -> Figure:
+    """An empty figure, sizes in inches, that can draw itself. `layout="constrained"` makes room for labels by itself
+    (and costs about 60 ms; widgets set their margins by hand)."""
+    figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@styled
+def canvas_in_inches(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure with one invisible axes whose unit is the inch, origin at the lower left: for drawn diagrams."""
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as a PNG: the same figure gives the same bytes. The file names its matplotlib version, so that a
+    comparison knows whether equal pixels can be expected."""
+    out = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.canvas.print_png(out)
+    return out.getvalue()
+
+
+def checked_alt(alt: str) -> str:
+    """`alt` on one line, or a ValueError: a figure without words is lost to whoever cannot see it."""
+    if not isinstance(alt, str) or len(alt.split()) < 3:
+        raise ValueError(f"alt={alt!r}: say in a sentence what the figure shows, for those who cannot see it.")
+    return " ".join(alt.split())
+
+
+def image_bundle(png: bytes, alt: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """(data, metadata) of a Jupyter output: the picture, with `alt` both as its text form (what nbval compares, what a
+    terminal shows) and as `metadata["image/png"]["alt"]`. nbconvert's pages read the latter; JupyterLab 4.6 does not
+    read it, its `<img>` stays without alt, so the notebook's text says what is to be seen as well."""
+    alt = checked_alt(alt)
+    data = {"image/png": base64.b64encode(png).decode(), "text/plain": f"[figure] {alt}"}
+    return data, {"image/png": {"alt": alt}}
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display `figure` in the notebook. `alt` says in one or two sentences what is to be seen; keep trained numbers
+    out of it unless the cell is tagged `nbval-ignore-output`."""
+    from IPython.display import display
+
+    data, metadata = image_bundle(to_png(figure), alt)
+    display(data, metadata=metadata, raw=True)
+
+
+def ink(colour: str) -> tuple[float, float, float]:
+    """`colour` darkened until text of it on white has a contrast of 4.5 : 1 (WCAG 2, level AA)."""
+    rgb = np.array(to_rgb(colour))
+    while contrast_with_white(rgb) < 4.5:
+        rgb = rgb * 0.96
+    return tuple(float(c) for c in rgb)
+
+
+def contrast_with_white(rgb: Sequence[float]) -> float:
+    """Contrast ratio of a colour on white, 1 to 21 (WCAG 2 relative luminance)."""
+    rgb = np.asarray(rgb, dtype=float)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+
+
+def text_on(rgba: Sequence[float]) -> str:
+    """Black or white, whichever reads better on this colour."""
+    return "white" if contrast_with_white(rgba[:3]) > 4.5 else "black"
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move numbers apart until neighbours are `gap` apart, as little as possible, within [low, high].
+
+    If they cannot all fit, they are spaced evenly over the whole range.
+    """
+    n = len(wanted)
+    if n == 0:
+        return []
+    order = np.argsort(wanted, kind="stable")
+    if (n - 1) * gap >= high - low:
+        placed = np.linspace(low, high, n) if n > 1 else np.array([(low + high) / 2])
+    else:
+        placed = np.clip(np.asarray(wanted, dtype=float)[order], low, high)
+        groups = [[float(p), 1] for p in placed]  # [mean wanted place, labels]: touching groups merge
+        i = 1
+        while i < len(groups):
+            (a, na), (b, nb) = groups[i - 1], groups[i]
+            if b - a < gap * (na + nb) / 2:
+                centre = (a * na + b * nb) / (na + nb)
+                half = gap * (na + nb - 1) / 2
+                groups[i - 1 : i + 1] = [[min(max(centre, low + half), high - half), na + nb]]
+                i = max(1, i - 1)
+            else:
+                i += 1
+        placed = np.concatenate([c + gap * (np.arange(k) - (k - 1) / 2) for c, k in groups])
+    result = np.empty(n)
+    result[order] = placed
+    return [float(r) for r in result]
+
+
+def label_line_ends(axes: Axes, labels: Sequence[tuple[str, float, float, str]]) -> None:
+    """Write each name at the right end of its line instead of in a legend; names that would overlap are moved apart
+    and tied to their line. `labels`: (name, x end, y end, colour). Call when the y limits stand."""
+    low, high = axes.get_ylim()
+    inches = axes.get_position().height * axes.figure.get_figheight()
+    gap = (high - low) * (NORMAL * 1.25 / 72) / inches  # one line of text, in data units
+    places = spread([y for _, _, y, _ in labels], gap, low + gap / 2, high - gap / 2)
+    right = axes.get_xlim()[1]
+    width = right - axes.get_xlim()[0]
+    for (name, x, y, colour), place in zip(labels, places, strict=True):
+        axes.annotate(
+            name, xy=(x, y), xytext=(right + 0.02 * width, place), color=ink(colour), va="center", ha="left",
+            fontsize=NORMAL, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "shrinkA": 1, "shrinkB": 5},
+        )  # fmt: skip
