@@ -144,27 +144,24 @@ def pip(*arguments: str, stick: Path | None = None) -> str | None:
 
 
 def torch_attempts(lock: str, system: str, stick: Path | None = None) -> list[list[str]]:
-    """Torch comes before everything else, so that Linux gets the CPU build: a package on this computer or the stick, or
-    else (Linux) from PyTorch's own CPU index. Elsewhere the ordinary package is the CPU build, and is left to pip."""
+    """Torch, the largest, comes before everything else: from this computer or the stick if it lies there, else from the
+    network; on Linux from PyTorch's own index of CPU builds, because the ordinary package is a CUDA build there."""
     torch = re.search(r"^torch==\S+", lock, re.M)[0]
-    attempts = [["--quiet", "--no-deps", "--no-index", torch]]
-    if system == "Linux" and not stick:
-        attempts.append(["--no-deps", "--index-url", TORCH_INDEX, torch])
-    return attempts
+    network = ["--no-deps", *(["--index-url", TORCH_INDEX] if system == "Linux" else []), torch]
+    return [["--quiet", "--no-deps", "--no-index", torch], *([] if stick else [network])]
 
 
 def install(what: str, stick: Path | None = None) -> None:
-    """Fill the environment. setuptools comes first: the editable install must not ask the network for a build tool."""
-    problem = None
-    for attempt in torch_attempts((ROOT / "requirements.lock").read_text(encoding="utf-8"), platform.system(), stick):
+    """Fill the environment. setuptools comes before the course: else an editable install asks the network for it."""
+    lock, problem = (ROOT / "requirements.lock").read_text(encoding="utf-8"), None
+    for attempt in torch_attempts(lock, platform.system(), stick):
         if not (problem := pip(*attempt, stick=stick)):
             break
-    if problem and (stick or platform.system() == "Linux"):
+    course = ["--no-build-isolation", "--editable", ".[test]" if what == "test" else "."]
+    for arguments in (["setuptools"], course):
+        problem = problem or pip("--quiet", "--constraint", "requirements.lock", *arguments, stick=stick)
+    if problem:
         sys.exit(sentence(problem, stick))
-    course = ".[test]" if what == "test" else "."
-    for arguments in (["--quiet", "setuptools"], ["--no-build-isolation", "--editable", course]):
-        if problem := pip("--constraint", "requirements.lock", *arguments, stick=stick):
-            sys.exit(sentence(problem, stick))
     settings = ENV / "share/jupyter/lab/settings/overrides.json"  # no "would you like to receive news?" in class
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text('{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}')
