@@ -53,6 +53,14 @@ def test_bleu_by_hand():
     assert bleu([short], [short]) == pytest.approx(100) and bleu([[]], [short]) == 0
 
 
+def test_bleu_takes_the_tokens_as_they_are():
+    output, reference = "we eat at 10:30 in l' hôtel".split(), "we eat at 10:45 in l' hôtel".split()
+    expected = (
+        100 * (6 / 7 * 4 / 6 * 2 / 5 * (1 / 2) / 4) ** 0.25
+    )  # one wrong word; sacrebleu's own would see two right
+    assert bleu([output], [reference]) == pytest.approx(expected)
+
+
 def test_bleu_is_the_corpuss_not_the_mean_of_sentences():
     outputs, references = [list("abcdefgh"), list("wxyz")], [list("abcdefgh"), list("wxyq")]
     pooled = [11 / 12, 9 / 10, 7 / 8, 5 / 6]  # 8+3 of 12 words, 7+2 of 10 pairs, 6+1 of 8, 5+0 of 6
@@ -122,6 +130,12 @@ def test_a_reference_outside_the_vocabulary_cannot_be_met():
     assert scores.exact_match == 0 and scores.token_accuracy == 1 / 2  # END alone
 
 
+def test_an_output_that_the_cap_cut_is_no_exact_match():
+    model, _, source_vocab, vocab = table_task()  # on "d" it says C until its cap of 12
+    scores = evaluate(model, [Pair(("d",), ("C",) * 12)], source_vocab, vocab)
+    assert scores.exact_match == 0 and scores.token_accuracy == pytest.approx(12 / 13)
+
+
 def test_evaluate_leaves_the_model_as_it_was_and_uses_evaluation_mode():
     model, batches, pairs, source_vocab, target_vocab = copy_task(dropout=0.5)
     train(model, batches, steps=30, warmup=10, lr=1e-2, progress=False)
@@ -146,9 +160,12 @@ def test_by_bucket():
 # ---- alignments ------------------------------------------------------------------------------------------------------
 
 GOLD = [
-    # 3 target words; sure 0-0, 1-2; possible also 2-1
+    # 3 target words; sure 0-0, 1-2; possible also 2-1 and 2-2
     Pair(
-        ("x", "y", "z"), ("u", "v", "w"), sure=frozenset({(0, 0), (1, 2)}), possible=frozenset({(0, 0), (1, 2), (2, 1)})
+        ("x", "y", "z"),
+        ("u", "v", "w"),
+        sure=frozenset({(0, 0), (1, 2)}),
+        possible=frozenset({(0, 0), (1, 2), (2, 1), (2, 2)}),
     ),
     # 2 target words; sure 0-0, 1-0 (two source words, one target word); word 1 aligned to nothing
     Pair(("x", "y"), ("u", "v"), sure=frozenset({(0, 0), (1, 0)}), possible=frozenset({(0, 0), (1, 0)})),
@@ -157,8 +174,8 @@ GOLD = [
 
 def test_alignment_error_rate_by_hand():
     links = [{(0, 0), (2, 1), (2, 2)}, {(1, 0), (0, 1)}]
-    # A∩S: 0-0 | 1-0 -> 2;  A∩P: 0-0, 2-1 | 1-0 -> 3;  |A| = 5;  |S| = 4
-    assert alignment_error_rate(links, GOLD) == pytest.approx(1 - (2 + 3) / (5 + 4))
+    # A∩S: 0-0 | 1-0 -> 2;  A∩P: 0-0, 2-1, 2-2 | 1-0 -> 4;  |A| = 5;  |S| = 4
+    assert alignment_error_rate(links, GOLD) == pytest.approx(1 - (2 + 4) / (5 + 4))
     assert alignment_error_rate([pair.sure for pair in GOLD], GOLD) == 0
     assert alignment_error_rate([pair.possible for pair in GOLD], GOLD) == 0  # a possible link costs nothing
     assert alignment_error_rate([set(), set()], GOLD) == 1
@@ -182,14 +199,15 @@ def test_oracle_by_hand_and_by_trying_everything():
 def test_forced_alignment_takes_the_largest_weight_of_each_target_word():
     """Step t of the table model attends to source position t, or to the last; END's link is left out."""
     model, pairs, source_vocab, vocab = table_task()
+    pairs[3] = Pair(("d",), ("C", "A"))
     assert forced_alignment(model, pairs, source_vocab, vocab, batch_size=3) == [
         {(0, 0), (1, 1)},
         {(0, 0)},
         {(0, 0), (1, 1)},
-        {(0, 0)},
+        {(0, 0), (0, 1)},
     ]
     maps = forced_attention(model, pairs, source_vocab, vocab)
-    assert [tuple(m.shape) for m in maps] == [(2, 3), (1, 1), (2, 2), (1, 1)]
+    assert [tuple(m.shape) for m in maps] == [(2, 3), (1, 1), (2, 2), (2, 1)]
 
 
 def test_forced_alignment_is_forced_and_one_call_a_batch(monkeypatch):

@@ -418,6 +418,7 @@ history = train(model, batches, steps=30, warmup=4, log_every=1)
 """
 
 
+@pytest.mark.filterwarnings("default")  # Jupyter's own are its business
 @pytest.mark.parametrize("before", ["", "sys.modules['ipywidgets'] = None  # as if it were not installed"])
 def test_in_a_notebook_the_bar_ends_as_one_line_of_text(before):
     nbformat = pytest.importorskip("nbformat")
