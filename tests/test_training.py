@@ -15,7 +15,7 @@ from course_utils import training
 from course_utils.text import BEGIN, PAD, Batch, Batches
 from course_utils.training import History, learning_rate, load_weights, mixed_forcing, token_loss, train
 
-pytestmark = pytest.mark.filterwarnings("error")  # a warning would be stderr in a notebook
+pytestmark = pytest.mark.filterwarnings("error:::course_utils")  # a warning would be stderr in a notebook
 QUICK = dict(steps=12, warmup=4, progress=False)
 
 
@@ -418,7 +418,6 @@ history = train(model, batches, steps=30, warmup=4, log_every=1)
 """
 
 
-@pytest.mark.filterwarnings("default")  # Jupyter's own are its business
 @pytest.mark.parametrize("before", ["", "sys.modules['ipywidgets'] = None  # as if it were not installed"])
 def test_in_a_notebook_the_bar_ends_as_one_line_of_text(before):
     nbformat = pytest.importorskip("nbformat")
