@@ -6,12 +6,14 @@ fixed context and marked sentences. A notebook writes `from course_utils import 
 
 from course_utils.plots.attention import STAGES, AttentionStep, alignment_map, attention_step
 from course_utils.plots.curves import bars_with_seeds, capacity_curve, length_curve, loss_curve, steering_bars
+from course_utils.plots.steering import Steered, steering
 from course_utils.plots.style import new_figure, show, styled, to_png
 from course_utils.plots.translation import Unrolled, mark_words, marked_translation, seq2seq_unrolled
 
 __all__ = [
     "STAGES",
     "AttentionStep",
+    "Steered",
     "Unrolled",
     "alignment_map",
     "attention_step",
@@ -24,6 +26,7 @@ __all__ = [
     "new_figure",
     "seq2seq_unrolled",
     "show",
+    "steering",
     "steering_bars",
     "styled",
     "to_png",

@@ -178,7 +178,7 @@ def marked_translation(
         if isinstance(line, str):
             axes.text(0.1, y, line, fontsize=SMALL, color=GREY, va="baseline")
         else:
-            _typeset(axes, line, y)
+            typeset(axes, line, y)
     return figure
 
 
@@ -198,9 +198,8 @@ def _wrap(words: list[tuple[str, bool]]) -> list[list[tuple[str, bool]]]:
     return lines
 
 
-def _typeset(axes: Axes, words: list[tuple[str, bool]], y: float) -> None:
+def typeset(axes: Axes, words: list[tuple[str, bool]], y: float, x: float = 0.25) -> None:
     """One line of monospaced words, wrong ones bold, coloured and underlined."""
-    x = 0.25
     for word, ok in words:
         axes.text(x, y, word, family="DejaVu Sans Mono", fontsize=NORMAL, color="black" if ok else ink(VERMILLION),
                   fontweight="normal" if ok else "bold")  # fmt: skip
