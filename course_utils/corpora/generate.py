@@ -24,7 +24,7 @@ see bird, love mother, watch play, buy chair, eat orange, find key, know city, h
 write song, hear dog, take letter, want boat, drink tea, draw horse, meet king, close window, water tree, clean kitchen
 give book, show key
 """.strip().replace("\n", ", ").split(", "))
-ADJECTIVE_NOUN = 22                                      # the first so many are adjective and noun, the rest verb and object
+ADJECTIVE_NOUN = 22                                      # the first so many; the rest are verb and object
 
 
 def _spread(total: int, lengths: range) -> dict[int, int]:
@@ -51,7 +51,8 @@ def _collect(rng: random.Random) -> tuple[dict[int, list[Sample]], dict[int, lis
     wanted: Counter = Counter()
     for name, sizes in SIZES.items():
         for n, count in sizes.items():
-            wanted[n, name == "held_out"] += count if name == "train" else count + 6 if name == "held_out" else count + count // 4 + 15
+            spare = {"train": 0, "held_out": 6}.get(name, count // 4 + 15)
+            wanted[n, name == "held_out"] += count + spare
     wanted[3, False] = sum(sizes.get(3, 0) for sizes in SIZES.values()) + 10
     pools: dict[tuple[int, bool], list[Sample]] = {key: [] for key in sorted(wanted)}
     held, uses, seen = set(HELD_OUT), Counter(), set()
@@ -121,7 +122,8 @@ def make_files() -> dict[str, bytes]:
         files[f"{name}.tsv"] = ("\n".join(lines) + "\n").encode()
     table = ["kind\tfirst\tnoun\tsentences"]
     for k, (first, noun) in enumerate(HELD_OUT):
-        table.append(f"{'adjective-noun' if k < ADJECTIVE_NOUN else 'verb-object'}\t{first}\t{noun}\t{uses[first, noun]}")
+        kind = "adjective-noun" if k < ADJECTIVE_NOUN else "verb-object"
+        table.append(f"{kind}\t{first}\t{noun}\t{uses[first, noun]}")
     return files | {"held_out_combinations.tsv": ("\n".join(table) + "\n").encode()}
 
 

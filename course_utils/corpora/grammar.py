@@ -117,7 +117,7 @@ def verb_group(draft: Draft, subject: Phrase, verb: Verb, tense: str, *, negatio
 
 
 def clitic_object(draft: Draft, subject: Phrase, allowed: tuple[str, ...], dative: bool = False):
-    """(words, gender and number) of an object pronoun that differs in person from the subject; None if there is none."""
+    """(words, gender and number) of an object pronoun that differs in person from the subject."""
     same = {"i": ("i", "we"), "we": ("i", "we"), "you": ("you",)}.get(subject.pronoun, ())
     english = draft.pick([p for p in allowed if p not in same])
     object_en, _, direct, indirect, _, gender, number = PRONOUNS[english]
@@ -168,7 +168,8 @@ def predicate(draft: Draft, subject: Phrase, tense: str, extra: int, *, question
     """A verb and what follows it, `extra` words long beside the verb. `plain`: no negation, no clause inside;
     `embedded`: in a subordinate clause; `where`: the question asks for the place."""
     alive, human = bool(subject.tags & {"animal", *WHO}), bool(subject.tags & frozenset(WHO))
-    frames = {"none": 2.0 if alive or "portable" in subject.tags else 0.0, "adjective": (1.2 if alive else 4.0) if extra >= 1 else 0,
+    frames = {"none": 2.0 if alive or "portable" in subject.tags else 0.0,
+              "adjective": (1.2 if alive else 4.0) if extra >= 1 else 0,
               "object": 5.0 * alive if extra >= 2 else 0, "clitic": 2.5 * alive if extra >= 1 else 0,
               "gift": 1.0 * human if extra >= 5 else 0, "gift clitic": 0.6 * human if extra >= 3 else 0,
               "answer": 0.4 * human if extra >= 2 else 0, "instrument": 0.5 * human if extra >= 2 else 0,
@@ -198,7 +199,9 @@ def predicate(draft: Draft, subject: Phrase, tense: str, extra: int, *, question
     if verb is None or (verb.en[0] == "stay" and extra < 1) or (where and verb.en[0] in NO_PLACE) \
             or (plain and tense == "past" and verb.stative):
         return None
-    if verb.stative and verb.en[0] != "want":            # not: he loves some bread
+    if negation == "never" and (verb.fr == "connaître" or (verb.stative and tense == "past")):
+        return None
+    if (verb.stative and verb.en[0] != "want") or verb.fr == "quitter":      # not: he loves some bread
         allowed = "tpd"
     rest: list[Phrase] = []
     people = SUBORDINATE if embedded or draft.later else tuple(PRONOUNS)
@@ -218,8 +221,7 @@ def predicate(draft: Draft, subject: Phrase, tense: str, extra: int, *, question
         found = noun_phrase(draft, tuple(sorted(verb.objects)), inner, allowed, relative if frame == "object" else None,
                             alone=frame == "object" and not negation) if "-" not in allowed else \
             simple(draft, tuple(sorted(verb.objects)), min(inner, 1), "-")
-        for noun in found.nouns:
-            draft.combinations.append((verb.en[0], noun.en))
+        draft.combinations += [(verb.en[0], noun.en) for noun in found.nouns]
         rest.append(found)
     elif frame in ("answer", "instrument"):
         found = simple(draft, tuple(sorted(verb.objects)), min(extra - 2, 2), "tpd" if frame == "answer" else "tp",
@@ -233,10 +235,12 @@ def predicate(draft: Draft, subject: Phrase, tense: str, extra: int, *, question
         room = extra - sum(len(p.en) for p in rest) - 3
         rest.append(prepositional(draft, "to", simple(draft, WHO, max(room, 0), "tpd")))
     used = sum(len(p.en) for p in rest)
-    if extra - used >= 1 and not where and not any(p.embeds for p in rest) and not (verb.stative and verb.frame != "none"):
-        company = (("with", "for") if verb.en[0] in FOR else ("with",)) if human and not plain else ()
+    if extra - used >= 1 and not where and not any(p.embeds for p in rest) and not verb.stative:
+        company = ("with", "for") if verb.en[0] in FOR else () if verb.en[0] == "fall" else ("with",)
+        company = company if human and not plain else ()
         more = adjunct(draft, tense, extra - used, subject.tags, people=company,
-                       timed=not (adverb or embedded or negation == "never"), placed=verb.en[0] not in NO_PLACE, daily=not negation)
+                       timed=not (adverb or embedded or negation == "never"), daily=not negation,
+                       placed=verb.en[0] not in NO_PLACE)
         rest += [more] if more else []
     if verb.en[0] == "stay" and "here" not in draft.used:
         return None
@@ -261,7 +265,8 @@ def copula(draft: Draft, subject: Phrase, tense: str, extra: int, negation: str,
             adjective = draft.pick(found, weights)
             french, _ = meaning(adjective, subject.tags)
             keys = [(noun.en, adjective.group) for noun in subject.nouns] or [(subject.pronoun, adjective.group)]
-            if adjective.en in draft.used or any(key in draft.described for key in keys) or (negation == "never" and not adjective.state):
+            known = adjective.en in draft.used or any(key in draft.described for key in keys)
+            if known or (negation == "never" and not adjective.state):
                 return None
             state = adjective.state
             draft.used.append(adjective.en)
@@ -308,7 +313,8 @@ def subject_phrase(draft: Draft, extra: int, pronouns: tuple[str, ...], p_pronou
     if draft.chance(p_pronoun):
         return pronoun(draft, draft.pick(pronouns))
     tags = draft.pick((WHO, ("animal",), OTHER), (6, 2, 3))
-    return noun_phrase(draft, tags, extra, "tpd" if tags is OTHER else "tipd", relative_clause if not question else None)
+    allowed = "tpd" if tags is OTHER else "tipd"         # not: some soup is cold
+    return noun_phrase(draft, tags, extra, allowed, None if question else relative_clause)
 
 
 def clause(draft: Draft, room: int, pronouns: tuple[str, ...] = SUBORDINATE, *, tense: str = "", question: bool = False,

@@ -30,7 +30,7 @@ class Adjective:
     senses: tuple[tuple[frozenset[str], str, bool], ...]
     group: str                                           # one noun takes one adjective of a group
     state: bool                                          # passing (tired), so it can be "now" or "never"
-    predicate_only: bool
+    use: str                                             # "attr": not after be; "pred": only there, and for trees
     weight: float
 
 
@@ -62,18 +62,18 @@ woman/women femme f human grown
 boy garçon m human
 girl fille f human
 child/children enfant m human
-teacher professeur m role
+teacher professeur m role stature
 friend ami m role kinlike
-doctor médecin m role
-queen reine f role
-neighbour voisin m role kinlike
-king roi m role
-actress actrice f role
-cook cuisinier m role
-student étudiant m role
-gardener jardinier m role
-princess princesse f role
-guide guide m role
+doctor médecin m role stature
+queen reine f role stature
+neighbour voisin m role stature kinlike
+king roi m role stature
+actress actrice f role stature
+cook cuisinier m role stature
+student étudiant m role stature
+gardener jardinier m role stature
+princess princesse f role stature
+guide guide m role stature
 sister sœur f kin
 brother frère m kin
 mother mère f kin single
@@ -155,10 +155,10 @@ work travail m feature mass nosome hardtask
 _ADJECTIVES = """
 old grown role kin animal thing place text read = vieux <
 small animal thing place count = petit <
-big animal count big place = grand <
+big animal count = gros < ; big place = grand <
 red portable furniture part colour = rouge
 happy human role kin animal = heureux ! state
-new thing place text = nouveau <
+new thing place text = nouveau < attr
 young human role kin animal = jeune <
 good food drink role text event hardtask read = bon <
 white animal portable furniture part colour = blanc
@@ -170,7 +170,7 @@ light portable furniture instrument = léger
 green portable furniture part colour tall = vert
 clean furniture place part openable colour = propre ! state
 long lengthy = long <
-short human role kin = petit < ; lengthy = court
+short human stature kin = petit < ; lengthy = court
 sad human role kin animal written = triste ! state
 hard hardtask = difficile ; hard = dur
 expensive dear = cher
@@ -302,7 +302,8 @@ def _adjectives() -> tuple[Adjective, ...]:
             tags, _, french = sense.partition("=")
             senses.append((frozenset(tags.split()), french.split()[0], "<" in french))
         group = next((g[0] for g in _GROUPS if en in g), en)
-        made.append(Adjective(en, tuple(senses), group, "state" in line.split(), "pred" in line.split(), _weight(rank)))
+        made.append(Adjective(en, tuple(senses), group, "state" in line.split(),
+                              next((use for use in ("attr", "pred") if use in line.split()), ""), _weight(rank)))
     return tuple(made)
 
 
@@ -320,6 +321,7 @@ def _verbs() -> tuple[Verb, ...]:
 
 NOUNS, ADJECTIVES, VERBS = _nouns(), _adjectives(), _verbs()
 BE = Verb(("be", "is", "was"), "être", "copula", frozenset(), frozenset(), 1.0, stative=True)
-FUNCTION_WORDS = tuple("""the a some any this that two three my your his her our their i you he she it we they and but because
-who not never often always very will do in on under near behind with for of to yesterday tomorrow now here every day
-morning evening why where be . ? ,""".split())
+FUNCTION_WORDS = tuple("""
+the a some any this that two three my your his her our their i you he she it we they and but because who not never
+often always very will do be in on under near behind with for of to yesterday tomorrow now here every day morning
+evening why where . ? ,""".split())

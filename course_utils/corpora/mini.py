@@ -6,7 +6,7 @@ Rules, counts, check sums and licence (CC0) stand in data/README.md; grammar.py 
 import hashlib
 import os
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from course_utils.corpora.pair import Agreement, Pair
@@ -80,7 +80,7 @@ def read_split(path: Path | str, limit: int | None = None) -> list[Pair]:
     return pairs
 
 
-@lru_cache(maxsize=None)
+@cache
 def _split(path: Path, limit: int | None) -> tuple[Pair, ...]:
     return tuple(read_split(path, limit))
 

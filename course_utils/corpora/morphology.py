@@ -1,4 +1,4 @@
-"""English and French word forms: plurals, agreement of adjectives, conjugation, elision. Ground of the generated corpus.
+"""English and French word forms of the generated corpus: plurals, agreement, conjugation, elision.
 
 Only what the corpus needs, and that exactly: tests/test_french_verbs.py holds every verb form against a conjugation
 package. Persons are numbered 0..5: I, thou (never used: "you" is "vous"), he, we, you, they.
@@ -29,7 +29,7 @@ _PRESENT = {                                             # six persons, then fut
     "dire": "dis dis dit disons dites disent | dir dit",
 }
 _FEMININE = {"vieux": "vieille", "beau": "belle", "nouveau": "nouvelle", "blanc": "blanche", "bon": "bonne",
-             "long": "longue", "cher": "chère", "léger": "légère", "heureux": "heureuse", "dangereux": "dangereuse"}
+             "gros": "grosse", "long": "longue", "cher": "chère", "léger": "légère", "heureux": "heureuse", "dangereux": "dangereuse"}
 
 
 def starts_with_vowel(word: str) -> bool:

@@ -8,7 +8,7 @@ import random
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from itertools import accumulate
 
 from course_utils.corpora.lexicon import (
@@ -52,7 +52,8 @@ class Phrase:
 
     @property
     def tags(self) -> frozenset[str]:
-        return frozenset.intersection(*(noun.tags for noun in self.nouns)) if self.nouns else frozenset(("human", "grown"))
+        """Tags that all its nouns share; a pronoun without antecedent is a grown person."""
+        return frozenset.intersection(*(n.tags for n in self.nouns)) if self.nouns else frozenset(("human", "grown"))
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Draft:
         self.links.append((en, fr, sure))
 
 
-@lru_cache(maxsize=None)
+@cache
 def nouns_with(tags: tuple[str, ...], number: str) -> tuple[tuple[Noun, ...], tuple[float, ...]]:
     """Nouns that carry one of `tags`, with their frequencies; "pl" leaves mass nouns out."""
     wanted = frozenset(tags)
@@ -100,10 +101,10 @@ def meaning(adjective: Adjective, tags: frozenset[str]) -> tuple[str, bool] | No
     return next(((french, before) for fits, french, before in adjective.senses if fits & tags), None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def adjectives_for(tags: frozenset[str], attributive: bool) -> tuple[tuple[Adjective, ...], tuple[float, ...]]:
-    found = tuple(a for a in ADJECTIVES if meaning(a, tags) and not (attributive and a.predicate_only
-                                                                     and not tags & {"tall"}))
+    unfit = ("pred" if not tags & {"tall"} else "") if attributive else "attr"
+    found = tuple(a for a in ADJECTIVES if meaning(a, tags) and (not a.use or a.use != unfit))
     return found, tuple(a.weight for a in found)
 
 
