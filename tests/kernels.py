@@ -1,0 +1,21 @@
+"""The surroundings in which the course's notebooks are executed, by nbval, refresh.py, handout.py and the browser test:
+one torch thread, this environment's kernel, and none of the user's own IPython or matplotlib settings."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def surroundings() -> dict[str, str]:
+    """Environment variables to set before a kernel starts."""
+    matplotlib = Path(importlib.util.find_spec("matplotlib").origin).parent
+    ipython = ROOT / "build" / "ipython"
+    ipython.mkdir(parents=True, exist_ok=True)
+    return {
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "IPYTHONDIR": str(ipython),
+        "MATPLOTLIBRC": str(matplotlib / "mpl-data" / "matplotlibrc"),
+    }
