@@ -30,10 +30,11 @@ def torch_equivalence(model: Seq2Seq) -> None:
     logits, attention = run(model, batch.source, batch.target_in)
     for row, (source, target_in) in enumerate(zip(batch.source, batch.target_in, strict=True)):
         source, target_in = source[source != PAD], target_in[target_in != PAD]
+        T, S = len(target_in), len(source)
         expected, weights = reference(model, source, target_in)
-        same(logits[row, : len(target_in)], expected, f"row {row}: logits differ from plain torch cells")
+        same(logits[row, :T], expected, f"row {row}: logits differ from plain torch cells")
         if weights is not None:
-            same(attention[row, : len(target_in), : len(source)], weights, f"row {row}: the map differs from the loop's")
+            same(attention[row, :T, :S], weights, f"row {row}: the map differs from the loop's")
 
 
 def reference(model: Seq2Seq, source: Tensor, target_in: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -104,7 +105,8 @@ def stacked(rnn: nn.RNNBase, suffix: str = "") -> list[nn.RNNCellBase]:
         weights = {name: getattr(rnn, f"{name}_l{layer}{suffix}") for name in
                    ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
         cell = nn.LSTMCell if isinstance(rnn, nn.LSTM) else nn.GRUCell
-        cells.append(cell(weights["weight_ih"].shape[1], rnn.hidden_size).to(weights["weight_ih"].dtype))
+        d_input, dtype = weights["weight_ih"].shape[1], weights["weight_ih"].dtype
+        cells.append(nn.utils.skip_init(cell, d_input, rnn.hidden_size, dtype=dtype))
         cells[-1].load_state_dict(weights)
     return cells
 

@@ -93,7 +93,7 @@ def batch_first(name: str, tree: Any, n_rows: int) -> None:
     """Refuse a memory or state with a tensor whose first dimension is not the batch."""
     if isinstance(tree, Tensor):
         if tree.ndim == 0 or len(tree) != n_rows:
-            raise ProofFailed(f"{name} holds a tensor {tuple(tree.shape)}: its first dimension must be the {n_rows} rows")
+            raise ProofFailed(f"{name} holds a tensor {tuple(tree.shape)}, not with its {n_rows} rows first")
     elif tree is not None:
         for part in tree.values() if isinstance(tree, dict) else tree:
             batch_first(name, part, n_rows)
