@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from course_utils.plots.attention import LETTER, draw_words
 from course_utils.plots.curves import draw_probability_bars
 from course_utils.plots.style import BLUE, GREY, LARGE, PALE, SMALL, canvas_in_inches, styled
-from course_utils.plots.translation import LINE, mark_words, typeset
+from course_utils.plots.translation import LINE, mark_words, typeset, wrap
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,12 @@ def steering(steered: Steered, *, most: int = 5) -> Figure:
     tilted = longest > column - 0.05
     words_high = min(1.25, 0.1 + longest) if tilted else 0.28
     numbers = 0.25 if column > 0.47 else 0.45
-    y_text, y_bars = 0.15, 1.15
-    y_weights = y_bars + 0.36 * most + 0.5 + numbers
+    texts = [wrap(marked, LINE - 9) for marked in (
+        [(w, True) for w in steered.written[0]], mark_words(*steered.written),
+    )]  # fmt: skip
+    lines = max(map(len, texts))  # each translation gets the room of the longer one
+    y_bars = 0.4 + 2 * (0.27 * lines + 0.08)
+    y_weights = y_bars + 0.4 * most + 0.5 + numbers
     height = y_weights + 0.75 + words_high + 0.5
     figure, axes = canvas_in_inches(8.0, height)
     moved = f"{steered.amount:.0%} of the weight on “{steered.source[steered.word]}”"
@@ -53,16 +57,17 @@ def steering(steered: Steered, *, most: int = 5) -> Figure:
     axes.text(left - 0.1, y_weights + 0.3, "weights", ha="right", va="center", fontsize=SMALL)
     _paired_bars(axes, x, y_weights, column, steered)
 
-    axes.text(0.1, y_bars + 0.36 * most + 0.2, "the next word", fontsize=SMALL, color=GREY, va="center")
-    inner = figure.add_axes((1.6 / 8, y_bars / height, 6.0 / 8, 0.36 * most / height))
+    axes.text(0.1, y_bars + 0.4 * most + 0.2, "the next word", fontsize=SMALL, color=GREY, va="center")
+    inner = figure.add_axes((1.6 / 8, y_bars / height, 6.0 / 8, 0.4 * most / height))
     before, after = steered.words
     best = sorted(before, key=lambda w: (-max(before[w], after[w]), w))[:most]
     draw_probability_bars(inner, best, before, after, names=("as it was", "moved"))
-    for k, (name, words) in enumerate(zip(("as it was", "moved"), steered.written, strict=True)):
-        y = y_text + 0.5 * (1 - k)
-        axes.text(0.1, y + 0.07, name, fontsize=SMALL, color=GREY, va="baseline")
-        marked = [(w, True) for w in words] if k == 0 else mark_words(steered.written[0], words)
-        typeset(axes, _fitting(marked), y + 0.07, x=1.1)
+    y = y_bars - 0.42
+    for name, text in zip(("as it was", "moved"), texts, strict=True):
+        axes.text(0.1, y, name, fontsize=SMALL, color=GREY, va="baseline")
+        for k, line in enumerate(text):
+            typeset(axes, line or [("(nothing)", False)], y - 0.27 * k, x=1.1)
+        y -= 0.27 * lines + 0.08
     return figure
 
 
@@ -76,14 +81,3 @@ def _paired_bars(axes: Axes, x: np.ndarray, y: float, column: float, steered: St
         weight = "bold" if k == steered.word else "normal"
         axes.text(place, y - 0.05, f"{v:.2f}", ha="center", va="top", fontsize=SMALL, fontweight=weight,
                   rotation=0 if column > 0.47 else 90)  # fmt: skip
-
-
-def _fitting(marked: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
-    """As many words as fit on one line of the picture, with an ellipsis if there are more."""
-    kept, used = [], 0
-    for word, ok in marked:
-        used += len(word) + 1
-        if used > LINE - 10:
-            return [*kept, ("…", True)]
-        kept.append((word, ok))
-    return kept or [("(nothing)", False)]

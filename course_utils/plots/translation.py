@@ -157,15 +157,15 @@ def marked_translation(
     """Source, reference and each model's translation as text; words that are not in the reference's place are
     coloured *and* underlined. Without a reference nothing is marked."""
     lines: list[list[tuple[str, bool]] | str] = []  # a heading, or words with their mark
-    lines += [f"source, {len(source)} words", *_wrap([(w, True) for w in source])]
+    lines += [f"source, {len(source)} words", *wrap([(w, True) for w in source])]
     if reference is not None:
-        lines += ["reference", *_wrap([(w, True) for w in reference])]
+        lines += ["reference", *wrap([(w, True) for w in reference])]
     for name, output in outputs.items():
         marked = [(w, True) for w in output] if reference is None else mark_words(reference, output)
         wrong = sum(not ok for _, ok in marked)
         missing = 0 if reference is None else len(reference) - (len(marked) - wrong)
         tally = "" if reference is None else f": {wrong} wrong, {missing} of {len(reference)} missing"
-        lines += [name + tally, *_wrap(marked or [("(nothing)", False)])]
+        lines += [name + tally, *wrap(marked or [("(nothing)", False)])]
     steps = [0.34 if isinstance(line, str) else 0.27 for line in lines]
     height = max(min_height, 0.25 + (0.35 if title else 0) + sum(steps))
     figure, axes = canvas_in_inches(8.0, height)
@@ -186,11 +186,12 @@ MONO = NORMAL * 0.602 / 72  # inches a letter of DejaVu Sans Mono is wide
 LINE = int((8.0 - 0.45) / MONO)
 
 
-def _wrap(words: list[tuple[str, bool]]) -> list[list[tuple[str, bool]]]:
+def wrap(words: list[tuple[str, bool]], width: int = LINE) -> list[list[tuple[str, bool]]]:
+    """Marked words broken into lines of at most `width` letters."""
     lines, used = [[]], 0
     for word, ok in words:
-        word = tail(word, LINE)
-        if used and used + len(word) > LINE:
+        word = tail(word, width)
+        if used and used + len(word) > width:
             lines.append([])
             used = 0
         lines[-1].append((word, ok))

@@ -37,12 +37,12 @@ def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> 
     tokens = tokenise(text)
     if not any(any(c.isalnum() for c in token) for token in tokens):
         raise ValueError("There is no word to read: type a sentence, or choose one from the list.")
-    remarks = []
-    if tokens[-1] not in (".", "?") and "." in vocabulary:
-        tokens += (".",)
-        remarks.append("A full stop was added, as every sentence in training ended with one.")
     if len(tokens) > longest:
         raise ValueError(f"These are {len(tokens)} words, more than the {longest} a picture can show: shorten it.")
+    remarks = []
+    if len(tokens) < longest and tokens[-1] not in (".", "?") and "." in vocabulary:
+        tokens += (".",)
+        remarks.append("A full stop was added, as every sentence in training ended with one or with a question mark.")
     unknown = vocabulary.unknown(tokens)
     if unknown:
         near = [w for u in unknown for w in get_close_matches(u, vocabulary.words[4:], n=1, cutoff=0.6)]

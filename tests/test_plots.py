@@ -1,0 +1,213 @@
+"""Every figure draws at every size, and can be read: large text, nothing cut off or written over, no colour alone."""
+
+import base64
+import itertools
+import json
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+from course_utils import plots
+from course_utils.plots import style
+from course_utils.plots.attention import STAGES, AttentionStep
+from course_utils.plots.steering import Steered
+from course_utils.plots.translation import Unrolled
+
+WORDS = ("the", "black", "cat", "of", "the", "neighbour", "does", "not", "see", "the", "small", "international") * 3
+BUCKETS = ("3-7", "8-11", "12-16", "17-22", "23-30")
+
+
+def words(n: int) -> tuple[str, ...]:
+    return WORDS[:n]
+
+
+def vectors(*shape: int) -> np.ndarray:
+    return np.tanh(np.random.default_rng(0).normal(size=shape))
+
+
+def weights(*shape: int) -> np.ndarray:
+    w = np.random.default_rng(1).random(shape) ** 8
+    return w / w.sum(-1, keepdims=True)
+
+
+def attention(n: int, scores: bool = True) -> AttentionStep:
+    return AttentionStep(
+        model="Bahdanau 2015", source=words(n), written=words(n)[1:], annotations=vectors(n, 40), query=vectors(40),
+        scores=8 * vectors(n) if scores else None, weights=weights(n), context=vectors(40), state=vectors(40),
+        words=(("international", 0.9), ("le", 0.1), ("la", 0.0), ("<end>", 0.0)),
+        captions=("The query is the previous state sᵢ₋₁; eᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
+        labels=("query sᵢ₋₁", "context Cᵢ", "tanh(W[sᵢ; Cᵢ])"),
+    )  # fmt: skip
+
+
+def unrolled(n: int, every_step: bool = True) -> Unrolled:
+    return Unrolled(
+        model="Fixed context", read=words(n), states=vectors(n, 40), context=vectors(200), written=(*words(n), "<end>"),
+        decoder_states=vectors(n + 1, 40), probabilities=(0.5,) * (n + 1), every_step=every_step,
+    )  # fmt: skip
+
+
+def steered(n: int) -> Steered:
+    before, after = {"le": 0.9, "la": 0.05, "international": 0.05}, {"le": 0.2, "la": 0.8, "international": 0.0}
+    return Steered(
+        model="Attentive decoder", source=words(n), step=0, word=n - 1, amount=0.5, written=(words(n), words(n)[:-1]),
+        weights=(weights(n), weights(n)), words=(before, after),
+    )  # fmt: skip
+
+
+def runs(low: float, high: float, points: int = 5, seeds: int = 3) -> list[list[float]]:
+    return [np.linspace(high, low, points) + 0.01 * seed for seed in range(seeds)]
+
+
+def figures():
+    """name -> a function that draws it."""
+    models = {"fixed context": runs(0.0, 0.8), "attention": runs(0.7, 1.0), "Cho 2014": runs(0.0, 0.7)}
+    seven = {f"model {k}": runs(0.0, 0.1 * k) for k in range(7)}
+    gap = {"fixed context": [[0.5, 0.4, np.nan, np.nan, np.nan]], "attention": [[np.nan] * 5]}
+    history = (np.arange(1, 301), 4 * np.exp(-np.arange(300) / 80) + 0.1)
+    yield from {
+        "lengths": lambda: plots.length_curve(models, BUCKETS, trained=3, title="A title"),
+        "lengths in rows": lambda: plots.length_curve({"Equal time": models, "Converged": models}, BUCKETS, trained=3),
+        "seven lines, all ending at 0": lambda: plots.length_curve(seven, BUCKETS),
+        "gaps": lambda: plots.length_curve(gap, BUCKETS, trained=5),
+        "one bucket": lambda: plots.length_curve({"attention": [[0.5]]}, ["3-7"]),
+        "capacity": lambda: plots.capacity_curve({"8 tokens": runs(1, 0.2, 6)}, [16, 32, 64, 128, 256, 512]),
+        "bars": lambda: plots.bars_with_seeds({"Sutskever, source reversed": [0.5, 0.6], "Cho": [0.0]}, title="T"),
+        "bars on two lines": lambda: plots.bars_with_seeds({"Sutskever\nreversed": [1.0, 1.0], "C": [0]}, limit=None),
+        "loss": lambda: plots.loss_curve({"attention": history, "fixed context": history}),
+        "loss, one step": lambda: plots.loss_curve({"attention": ([1], [3.0])}),
+        "word bars": lambda: plots.steering_bars({"le": 0.9, "la": 0.1}, {"le": 0.1, "les": 0.9}),
+        "word bars, one side": lambda: plots.steering_bars({"le": 1.0}),
+        "marked": lambda: plots.marked_translation(words(30), words(33), {"fixed": words(12), "none": ()}, title="T"),
+        "marked, no reference": lambda: plots.marked_translation(words(1), None, {"fixed": words(1)}),
+        "marked, a word longer than the line": lambda: plots.marked_translation(("x" * 200,), None, {"f": words(2)}),
+    }.items()
+    for n in (1, 2, 9, 16, 30):
+        links = {(0, 0), (n - 1, 0)}
+        both = (links, links | {(0, n - 1)})
+        yield f"map {n}", lambda n=n, both=both: plots.alignment_map(words(n), words(n), weights(n, n), *both)
+        yield f"steering {n}", lambda n=n: plots.steering(steered(n))
+        for k in range(len(STAGES)):
+            yield f"step {n}, {STAGES[k]}", lambda n=n, k=k: plots.attention_step(attention(n), k)
+        for k in sorted({0, n - 1, n, n + 1, 2 * n + 1}):
+            yield f"unrolled {n}, frame {k}", lambda n=n, k=k: plots.seq2seq_unrolled(unrolled(n), k)
+    yield "step without scores", lambda: plots.attention_step(attention(5, scores=False), 5)
+    yield "unrolled, Sutskever", lambda: plots.seq2seq_unrolled(unrolled(5, every_step=False), 11)
+    yield "map of pads", lambda: plots.alignment_map(words(4), words(3), np.zeros((3, 4)))
+    yield "map, wide", lambda: plots.alignment_map(words(30), words(2), weights(2, 30), title="Wide")
+
+
+FIGURES = dict(figures())
+
+
+def texts(figure) -> list[tuple[str, float, object]]:
+    """(text, size, box in pixels) of everything written."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    found = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    for axes in figure.axes:  # ticks outside the limits are objects, but are not drawn
+        if not axes.axison:
+            found = [t for t in found if t.axes is not axes or t in axes.texts]
+        for axis in (axes.xaxis, axes.yaxis):
+            drawn = {label for tick in axis._update_ticks() for label in (tick.label1, tick.label2)}
+            found = [t for t in found if t in drawn or not _is_tick(t, axis)]
+    return [(t.get_text(), t.get_fontsize(), Text.get_window_extent(t, renderer)) for t in found]
+
+
+def _is_tick(text, axis) -> bool:
+    return any(text in (tick.label1, tick.label2) for tick in (*axis.majorTicks, *axis.minorTicks))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_can_be_read(name):
+    figure = FIGURES[name]()
+    width, height = figure.get_size_inches() * figure.dpi
+    assert width >= 700
+    written = texts(figure)
+    for text, size, box in written:
+        assert size >= 12, f"{text!r} is set in {size} pt"
+        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
+        assert inside, f"{text!r} leaves the picture: {box}"
+    for (one, _, a), (other, _, b) in itertools.combinations(written, 2):
+        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide < 2.5 or high < 5, f"{one!r} is written over {other!r} by {wide:.0f} x {high:.0f} pixels"
+
+
+@pytest.mark.parametrize("name", ["lengths", "map 9", "step 9, word", "unrolled 9, frame 10", "steering 9", "marked"])
+def test_the_same_data_gives_the_same_bytes(name):
+    first = plots.to_png(FIGURES[name]())
+    with mpl.rc_context({"font.size": 30, "axes.grid": True}):  # whatever the notebook has set
+        assert plots.to_png(FIGURES[name]()) == first
+    assert b"Matplotlib version" in first[:200]
+
+
+def test_no_colour_stands_alone():
+    assert len(set(style.SERIES)) == len(set(style.MARKERS)) == len(set(map(str, style.DASHES))) == 7
+    okabe_ito = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
+    assert set(style.SERIES) <= okabe_ito
+    lightness = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in mpl.colormaps[style.MAP](np.linspace(0, 1, 32))]
+    assert all(np.diff(lightness) > 0), "the heat map must be readable in grey"
+
+
+def test_ink_is_readable_on_white():
+    for colour in style.SERIES:
+        assert style.contrast_with_white(style.ink(colour)) >= 4.5
+    assert style.contrast_with_white(to_rgb("black")) == pytest.approx(21)
+    assert (style.text_on((0, 0, 0.2, 1)), style.text_on((1, 1, 0.5, 1))) == ("white", "black")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "placed"),
+    [([], []), ([0.5], [0.5]), ([0, 1], [0, 1]), ([0.5, 0.5], [0.45, 0.55]), ([0, 0, 0], [0, 0.1, 0.2]),
+     ([1, 1, 0.05, 0], [0.9, 1, 0.1, 0]), ([0.5] * 20, list(np.linspace(0, 1, 20)))],
+)  # fmt: skip
+def test_labels_are_spread(wanted, placed):
+    assert style.spread(wanted, 0.1, 0, 1) == pytest.approx(placed)
+
+
+def test_show_carries_its_alt_text(capsys):
+    from IPython.core.formatters import format_display_data  # noqa: F401  (IPython is there)
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    InteractiveShell.instance()
+    try:
+        with capture_output() as caught:
+            plots.show(FIGURES["word bars, one side"](), alt="The word le is\n certain.")
+    finally:
+        InteractiveShell.clear_instance()
+    (output,) = caught.outputs
+    assert output.data["text/plain"] == "[figure] The word le is certain."
+    assert output.metadata == {"image/png": {"alt": "The word le is certain."}}
+    assert base64.b64decode(output.data["image/png"])[:4] == b"\x89PNG"
+    json.dumps(output.data)
+    for bad in ("", "loss", None):
+        with pytest.raises(ValueError, match="say in a sentence"):
+            plots.show(FIGURES["word bars, one side"](), alt=bad)
+
+
+def test_wrong_shapes_are_refused():
+    for draw, said in {
+        "too many lines": (lambda: plots.length_curve({str(k): [[0.0]] for k in range(8)}, ["3-7"]), "at most 7"),
+        "seeds": (lambda: plots.length_curve({"a": [0.0, 1.0]}, ["3-7", "8-11"]), "seeds x 2 points"),
+        "trained": (lambda: plots.length_curve({"a": [[0.0]]}, ["3-7"], trained=2), "trained=2"),
+        "map": (lambda: plots.alignment_map(words(2), words(3), weights(2, 3)), "(2, 3)"),
+        "empty map": (lambda: plots.alignment_map((), (), np.zeros((0, 0))), "0 target"),
+        "stage": (lambda: plots.attention_step(attention(2), 6), "stage=6"),
+        "frame": (lambda: plots.seq2seq_unrolled(unrolled(2), 6), "frame=6"),
+        "bars": (lambda: plots.bars_with_seeds({"a": []}), "at least one number"),
+        "losses": (lambda: plots.loss_curve({"a": ([1, 2], [0.5])}), "2 steps and 1 losses"),
+    }.values():
+        with pytest.raises(ValueError) as error:
+            draw()
+        assert said in str(error.value)
+
+
+def test_marking_finds_the_longest_common_part():
+    assert plots.mark_words("a b c d".split(), "a x c d d".split()) == [
+        ("a", True), ("x", False), ("c", True), ("d", True), ("d", False)
+    ]  # fmt: skip
+    assert plots.mark_words([], ["a"]) == [("a", False)] and plots.mark_words(["a"], []) == []
