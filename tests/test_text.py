@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from course_utils.corpora.mini import load_split
 from course_utils.corpora.pair import Pair
 from course_utils.text import (
     BEGIN,
@@ -53,6 +54,13 @@ def test_tokenise(text, tokens):
 def test_tokenise_undoes_detokenise(line):
     tokens = tuple(line.split())
     assert tokenise(detokenise(tokens)) == tokens
+
+
+@pytest.mark.parametrize("split", ["valid", "test_23_30"])
+def test_a_typed_sentence_of_the_corpus_gives_the_corpuss_tokens(split):
+    for pair in load_split(split):
+        assert tokenise(detokenise(pair.source).capitalize()) == pair.source
+        assert tokenise(detokenise(pair.target).replace("'", "’")) == pair.target
 
 
 def test_detokenise():

@@ -115,8 +115,8 @@ def hold_out(pairs: Sequence[Pair], n: int, seed: int = 0) -> tuple[list[Pair], 
 
 
 def _lines(path: str | os.PathLike, limit: int | None) -> Iterator[tuple[int, str]]:
-    """(number, text) of each line of a UTF-8 file, without its end (\\n or \\r\\n). Only \\n ends a line: the other
-    signs at which str.splitlines cuts do occur inside real sentences."""
+    """(number, text) of each line of a UTF-8 file, with its end, which no tokeniser minds. Only \\n ends a line: the
+    other signs at which str.splitlines cuts do occur inside real sentences."""
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit}: read 1 line or more, or None for all.")
     if Path(path).is_dir():
@@ -136,7 +136,7 @@ def _lines(path: str | os.PathLike, limit: int | None) -> Iterator[tuple[int, st
                 raise ValueError(
                     f"{path}, line {number} holds a zero byte: not UTF-8 text; save it with encoding UTF-8."
                 )
-            yield number, line.removesuffix("\n").removesuffix("\r")
+            yield number, line
             if number == limit:
                 return
     if number == 0:
