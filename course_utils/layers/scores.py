@@ -46,9 +46,11 @@ class AdditiveScore(Score):
         self.v = nn.Parameter(torch.empty(d_attention).uniform_(-1, 1).div_(math.sqrt(d_attention)))
 
     def project_key(self, key: Tensor) -> Tensor:
+        _check_built_for("key", key, self.U.in_features)
         return self.U(key)                                                        # (B, ..., S, d_attention)
 
     def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        _check_built_for("query", query, self.W.in_features)
         hidden = torch.tanh(self.W(query).unsqueeze(-2) + projected.unsqueeze(-3))    # (B, ..., T, S, d_attention)
         return hidden @ self.v                                                    # (B, ..., T, S)
 
@@ -84,12 +86,15 @@ class GeneralScore(Score):
         self.W = xavier(nn.Linear(d_key, d_query, bias=False))
 
     def project_key(self, key: Tensor) -> Tensor:
+        _check_built_for("key", key, self.W.in_features)
         return self.W(key)                                                        # (B, ..., S, Dq)
 
     def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        _check_built_for("query", query, self.W.out_features)
         return query @ projected.transpose(-2, -1)
 
     def dot_scale(self, query: Tensor) -> float:
+        _check_built_for("query", query, self.W.out_features)
         return 1.0
 
 
@@ -114,3 +119,9 @@ def check_equal_widths(query: Tensor, key: Tensor) -> None:
             f"a dot product needs queries and keys of one width, got {query.shape[-1]} and {key.shape[-1]}: "
             f"use the general or the additive score, or project one of them"
         )
+
+
+def _check_built_for(name: str, vectors: Tensor, width: int) -> None:
+    if vectors.shape[-1] != width:
+        names = {"key": "keys", "query": "queries"}[name]
+        raise ValueError(f"{names} are {vectors.shape[-1]} wide, this score was built for d_{name}={width}")
