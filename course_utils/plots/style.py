@@ -8,6 +8,7 @@ grey print can be read. Text is 12 pt or more at 8 inches: readable from the las
 import base64
 import functools
 import io
+import warnings
 from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
@@ -69,7 +70,8 @@ def to_png(figure: Figure) -> bytes:
     """The figure as a PNG: the same figure gives the same bytes. The file names its matplotlib version, so that a
     comparison knows whether equal pixels can be expected."""
     out = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a typed letter that DejaVu lacks: a box
         figure.canvas.print_png(out)
     return out.getvalue()
 

@@ -81,7 +81,10 @@ def _greedy_steps(model: Any, source: Tensor) -> Iterator[tuple[Tensor, Any, int
 
 
 def _best_words(probabilities: Tensor, vocabulary: Vocabulary, most: int) -> tuple[tuple[str, float], ...]:
-    top = probabilities.topk(min(most, len(probabilities)))
+    """Words that greedy decoding could choose, the most probable first: neither PAD nor BEGIN."""
+    choosable = probabilities.clone()
+    choosable[[PAD, BEGIN]] = -1.0
+    top = choosable.topk(min(most, len(choosable) - 2))
     return tuple((vocabulary.words[int(i)], float(p)) for p, i in zip(top.values, top.indices, strict=True))
 
 
@@ -128,7 +131,7 @@ def trace_attention(
     play = next((p for kind, p in PLAYS.items() if isinstance(model, kind)), None)
     if play is None:
         raise ValueError(f"{type(model).__name__} has no entry in PLAYS: say there what it does at each stage.")
-    recorded, spoken = RecordedAttention(model.attention), []
+    recorded, spoken, captions = RecordedAttention(model.attention), [], _captions(play, model.attention)
     hook = None
     if hasattr(model, "output"):
         hook = model.output.register_forward_pre_hook(lambda _, inputs: spoken.append(inputs[0]))
@@ -145,7 +148,7 @@ def trace_attention(
                         scores=None if record.scores is None else _numbers(record.scores[0, -1]),
                         weights=_numbers(record.weights[0, -1]), context=_numbers(record.context[0, -1]),
                         state=_numbers(vector), words=_best_words(p, target_vocab, 4),
-                        captions=_captions(play, model.attention),
+                        captions=captions,
                         labels=(f"query {play.query}", "context Cᵢ", play.state),
                     )  # fmt: skip
                 )

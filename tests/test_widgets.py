@@ -1,0 +1,329 @@
+"""Every widget: a first frame without a click, every control to its ends, errors in one sentence."""
+
+import base64
+import logging
+
+import ipywidgets as w
+import pytest
+import torch
+from traitlets import TraitError
+
+from course_utils import plots
+from course_utils.corpora.pair import Pair
+from course_utils.decoding import greedy
+from course_utils.models.attentive import AttentiveSeq2Seq
+from course_utils.models.bahdanau import BahdanauSeq2Seq
+from course_utils.models.fixed_context import FixedContextSeq2Seq
+from course_utils.plots.attention import STAGES
+from course_utils.text import END, Vocabulary
+from course_utils.widgets import Explorer, SentencePicker, Stepper, ToggleGrid
+from course_utils.widgets import seq2seq as players
+from course_utils.widgets.explorer import SORRY
+from course_utils.widgets.sweep import actions, sweep
+from course_utils.widgets.traces import compare_weights, read_sentence, steer, trace_attention, trace_fixed
+
+PAIRS = [
+    Pair(tuple(s.split()), tuple(t.split()), sure=frozenset(links), possible=frozenset(links))
+    for s, t, links in (
+        ("the cat sees the dog .", "le chat voit le chien .", {(i, i) for i in range(6)}),
+        ("the black cat sleeps .", "le chat noir dort .", {(0, 0), (1, 2), (2, 1), (3, 3), (4, 4)}),
+        ("cats sleep .", "les chats dorment .", {(0, 1), (1, 2), (2, 3)}),
+        ("the dog of the neighbour does not see the small cat .", "le chien du voisin ne voit pas le petit chat .",
+         {(0, 0)}),
+        ("does the dog sleep ?", "est-ce que le chien dort ?", {(4, 5)}),
+    )
+]
+SOURCE, TARGET = (Vocabulary.build(getattr(p, side) for p in PAIRS) for side in ("source", "target"))
+SMALL = dict(source_size=len(SOURCE), target_size=len(TARGET), d_embedding=8, d_hidden=8)
+
+
+def attentive():
+    torch.manual_seed(1)
+    return AttentiveSeq2Seq(**SMALL)
+
+
+def bahdanau():
+    torch.manual_seed(1)
+    return BahdanauSeq2Seq(**SMALL, d_attention=8, d_readout=8)
+
+
+def fixed(**options):
+    torch.manual_seed(1)
+    return FixedContextSeq2Seq(**SMALL, **options)
+
+
+def line(n: int = 3, text: str = "one two"):
+    title = text[:20].replace("$", "")
+    return plots.bars_with_seeds({f"bar {k}": [k / 10] for k in range(1, n + 1)}, title=title), f"{n} bars, {text}"
+
+
+def plain() -> Explorer:
+    return Explorer(line, alt="A few bars of growing length.", n=w.IntSlider(3, 1, 6), text=w.Text("one two"))
+
+
+EXPLORERS = {
+    "plain": plain,
+    "attention player, attentive": lambda: players.attention_player(attentive(), SOURCE, TARGET, PAIRS[:2], "It"),
+    "attention player, Bahdanau": lambda: players.attention_player(bahdanau(), SOURCE, TARGET, PAIRS[:2], "It"),
+    "fixed context, Sutskever": lambda: players.fixed_context_player(
+        fixed(cell="lstm", n_layers=2, reverse_source=True), SOURCE, TARGET, PAIRS[:2], "Sutskever"
+    ),
+    "fixed context, Cho": lambda: players.fixed_context_player(
+        fixed(context="every_step"), SOURCE, TARGET, PAIRS[:2], "Cho"
+    ),
+    "steering": lambda: players.steering_widget(attentive(), SOURCE, TARGET, PAIRS[:2], "Attentive", step=1, word=2),
+    "bottleneck": lambda: players.bottleneck_explorer({"fixed": fixed(), "att": attentive()}, SOURCE, TARGET, PAIRS),
+    "grid": lambda: Explorer(
+        lambda mask: plots.alignment_map(("a", "b"), ("x", "y"), [[float(m) for m in row] for row in mask]),
+        alt="A mask as a map of four cells.", mask=ToggleGrid(("x", "y"), ("a", "b")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_sweep(name):
+    explorer = EXPLORERS[name]()
+    before, values = bytes(explorer.picture.value), explorer.values
+    assert sweep(explorer) == []
+    assert explorer.values == values and explorer.error is None
+    assert bytes(explorer.picture.value) == before, "the same values must give the same picture"
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_changes_the_picture(name):
+    explorer = EXPLORERS[name]()
+    for control in explorer.controls.values():
+        before = bytes(explorer.picture.value)
+        assert any(act() or bytes(explorer.picture.value) != before for _, act in actions(control))
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_the_first_frame_needs_no_click(name):
+    one, other = EXPLORERS[name](), EXPLORERS[name]()
+    data, metadata = one._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"])[:4] == b"\x89PNG"
+    assert data["text/plain"].startswith(f"[figure] {one.alt} [") and one.text in data["text/plain"]
+    assert metadata["image/png"]["alt"] == one.alt == one.picture.tooltip
+    assert "application/vnd.jupyter.widget-view+json" in data
+    still, _ = other._repr_mimebundle_()
+    assert (still["image/png"], still["text/plain"]) == (data["image/png"], data["text/plain"])
+    assert one.picture.layout.width == "800px"
+
+
+def test_an_error_is_one_sentence(caplog):
+    def draw(n):
+        if n == 2:
+            raise ValueError("Two is too many: choose one.\nmore that nobody should see")
+        if n == 3:
+            return 1 / 0
+        return line(n)
+
+    explorer = Explorer(draw, alt="A few bars of growing length.", n=w.IntSlider(1, 1, 5))
+    picture = bytes(explorer.picture.value)
+    with caplog.at_level(logging.ERROR, logger="course_utils"):
+        explorer.controls["n"].value = 2
+        assert explorer.error == "Two is too many: choose one." and "nobody" not in explorer.note.value
+        explorer.controls["n"].value = 3
+    assert explorer.error == SORRY and "ZeroDivisionError" in explorer.details
+    assert "Traceback" not in explorer.note.value and "ZeroDivisionError" in caplog.text
+    assert bytes(explorer.picture.value) == picture
+    assert explorer._repr_mimebundle_()[0]["text/plain"].endswith(SORRY)
+    assert len(sweep(explorer)) == 1
+    explorer.controls["n"].value = 1
+    assert explorer.error is None and explorer.details == "" and explorer.note.value == explorer.text
+
+
+def test_the_first_frame_raises_its_errors():
+    with pytest.raises(ZeroDivisionError):
+        Explorer(lambda n: 1 / n, alt="Nothing can be seen here.", n=w.IntSlider(0))
+    with pytest.raises(ValueError, match="alt="):
+        Explorer(line, alt="bars", n=w.IntSlider(1))
+
+
+def test_text_is_escaped():
+    explorer = plain()
+    explorer.controls["text"].value = "<script>x</script>"
+    assert "<script>" not in explorer.note.value and "<script>" in explorer.text
+
+
+def test_a_browser_message_moves_it():
+    explorer = plain()
+    before = bytes(explorer.picture.value)
+    explorer.controls["n"].set_state({"value": 5})  # what the front end sends
+    assert bytes(explorer.picture.value) != before and explorer.text.startswith("5 bars")
+
+
+def test_together_draws_once():
+    drawn = []
+
+    def draw(a, b):
+        drawn.append((a, b))
+        return line(a + b)
+
+    explorer = Explorer(draw, alt="A few bars of growing length.", a=w.IntSlider(1), b=w.IntSlider(1))
+    with explorer.together():
+        explorer.controls["a"].value = 2
+        explorer.controls["b"].value = 3
+    assert drawn == [(1, 1), (2, 3)]
+
+
+# --- controls ---------------------------------------------------------------------------------------------------------
+
+
+def test_stepper():
+    stepper = Stepper(3)
+    seen = []
+    stepper.observe(lambda change: seen.append(change.new), "value")
+    for button in (stepper.next, stepper.next, stepper.next, stepper.back):
+        button.click()
+    assert seen == [1, 2, 1] and stepper.count.value == "2 / 3" and stepper.slider.value == 1
+    stepper.slider.value = 2  # the arrow keys do this
+    assert stepper.value == 2 and stepper.next.disabled and not stepper.back.disabled
+    stepper.value = 99
+    assert stepper.value == 2
+    stepper.set_steps(1)
+    assert stepper.value == 0 and stepper.next.disabled and stepper.back.disabled and stepper.count.value == "1 / 1"
+    stepper.set_steps(5)
+    stepper.slider.value = 4
+    assert stepper.value == 4
+    with pytest.raises(ValueError, match="at least one frame"):
+        Stepper(0)
+
+
+def test_sentence_picker():
+    picker = SentencePicker(["the cat .", "the dog ."])
+    seen = []
+    picker.observe(lambda change: seen.append(change.new), "value")
+    assert picker.value == "the cat ."
+    picker.list.value = "the dog ."
+    picker.text.value = "my own"
+    assert picker.list.value == SentencePicker.OWN
+    picker.list.value = "the cat ."
+    assert picker.text.value == "" and seen == ["the dog .", "my own", "the cat ."]
+    picker.list.value = SentencePicker.OWN
+    assert picker.value == "the cat ."
+
+
+def test_toggle_grid():
+    grid = ToggleGrid(("a", "b"), ("x", "y", "z"), on=[[1, 0, 0], [0, 1, 0]])
+    seen = []
+    grid.observe(lambda change: seen.append(change.new), "value")
+    grid.buttons[1][2].value = True
+    assert grid.value == ((True, False, False), (False, True, True)) and len(seen) == 1
+    grid.value = ((False,) * 3,) * 2
+    assert not any(b.value for row in grid.buttons for b in row) and len(seen) == 2
+    with pytest.raises(TraitError, match="2 rows of 3"):
+        grid.value = ((True,),)
+    with pytest.raises(ValueError, match="1 to 400"):
+        ToggleGrid(["r"] * 30, ["c"] * 30)
+
+
+def test_sweep_refuses_what_it_does_not_know():
+    with pytest.raises(TypeError, match="teach it"):
+        actions(w.Label("x"))
+
+
+# --- what the players show --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [attentive, bahdanau])
+def test_the_player_shows_what_greedy_does(make):
+    model = make()
+    for pair in PAIRS:
+        steps = trace_attention(model, pair.source, SOURCE, TARGET, "it")
+        decoded = greedy(model, torch.tensor([SOURCE.encode(pair.source)]))
+        assert [s.words[0][0] for s in steps] == [TARGET.words[i] for i in decoded.tokens[0] if i]
+        for t, step in enumerate(steps):
+            assert step.weights == pytest.approx(decoded.attention[0, t].numpy(), abs=1e-6)
+            assert torch.tensor(step.scores).softmax(-1).numpy() == pytest.approx(step.weights, abs=1e-6)
+            assert step.weights @ step.annotations == pytest.approx(step.context, abs=1e-5)
+            assert len(step.captions) == len(STAGES) and list(step.written) == [s.words[0][0] for s in steps[:t]]
+    assert model.training and not hasattr(model.attention, "plug")
+
+
+def test_bahdanau_asks_with_the_previous_state_and_the_attentive_decoder_with_the_current_one():
+    steps = trace_attention(bahdanau(), PAIRS[0].source, SOURCE, TARGET, "it")
+    assert "previous" in steps[0].captions[1] and "tanh(W sᵢ₋₁ + U hⱼ)" in steps[0].captions[1]
+    for before, after in zip(steps, steps[1:], strict=False):
+        assert after.query == pytest.approx(before.state)  # the state this step makes asks at the next
+    current = trace_attention(attentive(), PAIRS[0].source, SOURCE, TARGET, "it")
+    assert "current" in current[0].captions[1] and "sᵢ · W hⱼ" in current[0].captions[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"cell": "lstm", "reverse_source": True}, {"context": "every_step"}])
+def test_the_fixed_context_trace_ends_in_c(options):
+    model = fixed(**options)
+    for pair in PAIRS:
+        trace = trace_fixed(model, pair.source, SOURCE, TARGET, "it")
+        assert trace.states[-1] == pytest.approx(trace.context, abs=1e-6)
+        assert trace.read == (pair.source[::-1] if options.get("reverse_source") else pair.source)
+        decoded = greedy(model, torch.tensor([SOURCE.encode(pair.source)]))
+        assert list(trace.written) == [TARGET.words[i] for i in decoded.tokens[0] if i]
+        assert sum(torch.tensor(trace.probabilities).log()) == pytest.approx(float(decoded.log_prob), abs=1e-4)
+
+
+@pytest.mark.parametrize("make", [attentive, bahdanau])
+def test_steering_moves_one_step_only(make):
+    model = make()
+    still = steer(model, PAIRS[0].source, SOURCE, TARGET, step=2, word=4, amount=0.0)
+    assert still.written[0] == still.written[1] and still.weights[0] == pytest.approx(still.weights[1])
+    moved = steer(model, PAIRS[0].source, SOURCE, TARGET, step=2, word=4, amount=1.0)
+    assert moved.weights[1].tolist() == [0, 0, 0, 0, 1, 0] and moved.written[0] == still.written[0]
+    assert moved.written[0][:2] == moved.written[1][:2], "the words before the step are the same"
+    assert moved.words[0] != moved.words[1] and moved.said[0] in moved.words[0]
+    half = steer(model, PAIRS[0].source, SOURCE, TARGET, step=2, word=4, amount=0.5)
+    assert half.weights[1] == pytest.approx((still.weights[0] + moved.weights[1]) / 2)
+    for bad in ({"word": 6, "step": 0}, {"step": 99, "word": 0}):
+        with pytest.raises(ValueError):
+            steer(model, PAIRS[0].source, SOURCE, TARGET, amount=1.0, **bad)
+
+
+@pytest.mark.parametrize("make", [attentive, bahdanau])
+def test_compare_weights(make):
+    model = make()
+    scores = compare_weights(model, PAIRS, SOURCE, TARGET, batch_size=2)
+    assert set(scores) == {"learnt", "gold", "uniform", "permuted"}
+    whole = compare_weights(model, PAIRS, SOURCE, TARGET, batch_size=5)
+    assert all(scores[kind] == whole[kind] for kind in ("learnt", "gold", "uniform"))  # whatever the batches
+    right = total = 0
+    for pair in PAIRS:
+        target = TARGET.encode(pair.target)
+        with torch.no_grad():
+            said = model.eval()(torch.tensor([SOURCE.encode(pair.source)]), torch.tensor([[1, *target]])).argmax(-1)[0]
+        right += sum(a == b for a, b in zip(said.tolist(), [*target, END], strict=True))
+        total += len(target) + 1
+    assert scores["learnt"]["token_accuracy"] == pytest.approx(right / total)
+
+
+def test_reading_a_sentence():
+    assert read_sentence("The cat sleeps.", SOURCE) == (("the", "cat", "sleeps", "."), "")
+    tokens, remark = read_sentence("The catt sleeps", SOURCE)
+    assert tokens == ("the", "catt", "sleeps", ".") and "full stop" in remark
+    assert "“catt”" in remark and "“cat”" in remark
+    _, remark = read_sentence("zzz yyy xxx www vvv uuu .", SOURCE)
+    assert "2 more" in remark and "<unk>" in remark
+    for bad in ("", "  ", "?!", "the " * 31):
+        with pytest.raises(ValueError):
+            read_sentence(bad, SOURCE)
+    assert len(read_sentence("the " * 30, SOURCE)[0]) == 30
+
+
+def test_the_player_follows_its_sentence():
+    player = EXPLORERS["attention player, attentive"]()
+    picker, stepper = player.controls["sentence"], player.controls["at"]
+    stepper.value = 7
+    picker.list.index = 1
+    assert stepper.value == 0 and stepper.steps % len(STAGES) == 0
+    picker.text.value = "the platypus sleeps ."
+    assert "platypus" in player.text and player.error is None
+    picker.text.value = "  "
+    assert "no word to read" in player.error
+    stepper.next.click()
+    assert "no word to read" in player.error
+    picker.list.index = 0
+    assert player.error is None and "platypus" not in player.text
+
+
+def test_a_model_without_an_entry_is_refused():
+    with pytest.raises(ValueError, match="PLAYS"):
+        trace_attention(fixed(), PAIRS[0].source, SOURCE, TARGET, "it")
