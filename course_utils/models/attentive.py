@@ -78,8 +78,8 @@ class AttentiveSeq2Seq(Seq2Seq):
     def forward(
         self, source: Tensor, target_in: Tensor, need_weights: bool = False
     ) -> Tensor | tuple[Tensor, Tensor | None]:
-        self.check_target(source, target_in)
         memory = self.encode(source)
+        self.check_target(source, target_in)
         logits, weights, _ = self._decode(target_in, self.start(memory), memory, need_weights)
         return (logits, weights) if need_weights else logits
 

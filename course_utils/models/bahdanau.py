@@ -81,8 +81,8 @@ class BahdanauSeq2Seq(Seq2Seq):
     def forward(
         self, source: Tensor, target_in: Tensor, need_weights: bool = False
     ) -> Tensor | tuple[Tensor, Tensor | None]:
-        self.check_target(source, target_in)
         memory = self.encode(source)
+        self.check_target(source, target_in)
         state = self.start(memory)
         embedded = self.dropout(self.target_embedding(target_in))         # (B, T, E)
         states, contexts, maps = [], [], []

@@ -80,8 +80,8 @@ class FixedContextSeq2Seq(Seq2Seq):
     def forward(
         self, source: Tensor, target_in: Tensor, need_weights: bool = False
     ) -> Tensor | tuple[Tensor, None]:
-        self.check_target(source, target_in)
         memory = self.encode(source)
+        self.check_target(source, target_in)
         logits, _ = self._decode(target_in, self.start(memory), memory)
         return (logits, None) if need_weights else logits
 
