@@ -196,7 +196,8 @@ def short(tmp_path_factory):
         new_code_cell("figure = plots.new_figure(4, 3)\n_ = figure.add_subplot().plot(torch.randn(9).cumsum(0))\n"
                       "plots.show(figure, alt='A random walk of nine steps')"),
         new_code_cell("w.IntSlider(3)"),
-        new_code_cell("print(time.time())", metadata={"tags": ["nbval-ignore-output"], "execution": {"shell.execute_reply": "then"}}),
+        new_code_cell("print(time.time())", metadata={"tags": ["nbval-ignore-output"],
+                                                      "execution": {"shell.execute_reply": "then"}}),
     ]  # fmt: skip
     path = tmp_path_factory.mktemp("short") / "short.ipynb"
     nbformat.write(new_notebook(cells=cells, metadata={"widgets": {}}), path)
