@@ -235,7 +235,8 @@ def predicate(draft: Draft, subject: Phrase, tense: str, extra: int, *, question
         room = extra - sum(len(p.en) for p in rest) - 3
         rest.append(prepositional(draft, "to", simple(draft, WHO, max(room, 0), "tpd")))
     used = sum(len(p.en) for p in rest)
-    if extra - used >= 1 and not where and not any(p.embeds for p in rest) and not verb.stative:
+    wanted = draft.chance(0.5 if extra - used == 1 else 0.85) or verb.en[0] == "stay"
+    if extra - used >= 1 and wanted and not where and not any(p.embeds for p in rest) and not verb.stative:
         company = ("with", "for") if verb.en[0] in FOR else () if verb.en[0] == "fall" else ("with",)
         company = company if human and not plain else ()
         more = adjunct(draft, tense, extra - used, subject.tags, people=company,
@@ -322,7 +323,7 @@ def clause(draft: Draft, room: int, pronouns: tuple[str, ...] = SUBORDINATE, *, 
     """Subject and predicate in about `room` words: (English, French, subject)."""
     extra = max(room - 3, 0)
     p_pronoun = 1.0 if room < 3 else (0.5 if room < 6 else 0.3 if room < 9 else 0.12)
-    share = int(extra * draft.pick((0.0, 0.4, 0.7, 0.9), (3, 2, 2, 2)))
+    share = int(extra * draft.pick((0.0, 0.4, 0.7, 0.9), (3, 2, 2, 2)) + draft.rng.random())
     subject = subject_phrase(draft, share, pronouns, p_pronoun, question)
     tense = tense or pick_tense(draft)
     found = predicate(draft, subject, tense, max(room - len(subject.en) - 1 - (question and tense != "past"), 0),
@@ -451,8 +452,8 @@ def question(draft: Draft, room: int):
 def sample(rng: random.Random, room: int) -> Sample | None:
     """One sentence of about `room` tokens with its last mark; None where the draft went wrong (try again)."""
     draft = Draft(rng)
-    kinds = {statement: 6.0, question: 1.6 if room <= 14 else 0.4, compound: 0.25 * room if room >= 8 else 0,
-             shared_subject: 1.0 if room >= 7 else 0, referring_clauses: 2.2 if 8 <= room <= 18 else 0,
+    kinds = {statement: 6.0, question: 1.6 if room <= 14 else 0.4, compound: 0.25 * room if room >= 6 else 0,
+             shared_subject: 1.0 if room >= 6 else 0, referring_clauses: 2.2 if 8 <= room <= 18 else 0,
              reported: 1.0 if room >= 7 else 0, fronted: 0.8 if room >= 7 else 0,
              list_of_clauses: 2.0 if room >= 16 else 0}
     kind = draft.pick(list(kinds), list(kinds.values()))

@@ -29,7 +29,8 @@ _PRESENT = {                                             # six persons, then fut
     "dire": "dis dis dit disons dites disent | dir dit",
 }
 _FEMININE = {"vieux": "vieille", "beau": "belle", "nouveau": "nouvelle", "blanc": "blanche", "bon": "bonne",
-             "gros": "grosse", "long": "longue", "cher": "chère", "léger": "légère", "heureux": "heureuse", "dangereux": "dangereuse"}
+             "gros": "grosse", "long": "longue", "cher": "chère", "léger": "légère", "heureux": "heureuse",
+             "dangereux": "dangereuse"}
 
 
 def starts_with_vowel(word: str) -> bool:

@@ -255,10 +255,12 @@ def noun_phrase(draft: Draft, tags: Sequence[str], extra: int = 0, allowed: str 
     if alone and extra >= 3 and draft.chance(0.18):
         return coordination(draft, tags, extra, allowed.replace("n", ""))
     kind = "none"
-    if extra >= 3:
-        weights = (3, 3 if extra < 9 else 2, 3 if relative else 0, 1.5 if extra < 7 else 0.2)
+    if extra >= 2:
+        near = 0 if extra < 3 else 3 if extra < 9 else 2
+        clause = (3 if near else 0.3) if relative else 0
+        weights = (3 if near else 0, near, clause, 1.5 if extra < 7 else 0.2)
         kind = draft.pick(("of", "place", "relative", "none"), weights)
-    inside = {"of": 3, "place": 3, "relative": 3}.get(kind, 0)
+    inside = {"of": 3, "place": 3, "relative": min(extra, 3)}.get(kind, 0)
     head_room = min(extra - inside, draft.pick((0, 1, 2), (3, 3, 1)) if inside else extra)
     head = simple(draft, tags, head_room, "t" if kind == "of" else allowed)
     noun, room = head.nouns[0], extra - inside - head_room
