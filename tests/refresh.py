@@ -26,13 +26,14 @@ METADATA = {
 KEPT = ("tags", "jupyter", "jp-MarkdownHeadingCollapsed", "slideshow", "editable")  # metadata of a cell
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path, timeout: int = 600) -> nbformat.NotebookNode:
-    """A copy of `notebook`, executed in `folder` by this environment's kernel. CellExecutionError if a cell fails."""
+def execute(notebook: nbformat.NotebookNode, folder: Path, timeout: int = 600, **variables: str):
+    """A copy of `notebook`, executed in `folder` by this environment's kernel. CellExecutionError if a cell fails.
+    `variables` are added to the kernel's environment."""
     notebook = copy.deepcopy(notebook)
     os.environ.update(surroundings())
     resources = {"metadata": {"path": str(folder)}}
     return NotebookClient(notebook, kernel_name="python3", timeout=timeout, record_timing=False, coalesce_streams=True,
-                          resources=resources).execute()  # fmt: skip
+                          resources=resources).execute(env={**os.environ, **variables})  # fmt: skip
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
