@@ -52,20 +52,22 @@ def alignment_map(
         )
     T, S = weights.shape
     values = max(S, T) <= 12 if values is None else values
-    cell = min(0.55, max(0.27, 6.0 / S)) if values or S <= 12 else max(0.27, 6.0 / S)
-    left, top = _word_room(target), _word_room(source)
+    cell = round(min(0.55, max(0.25, 6.0 / S)), 2)
+    left, top = round(_word_room(target), 2), _word_room(source)
     head = 0.45 if title else 0.1
     links = gold_sure is not None or gold_possible is not None
     foot = 0.45 if links else 0.15
     width, height = max(8.0, left + S * cell + 1.1), head + top + T * cell + foot
     figure = new_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, S * cell / width, T * cell / height))
-    axes.imshow(weights, cmap=MAP, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axes.xaxis.tick_top()
-    axes.set_xticks(range(S), source, rotation=90)
-    axes.set_yticks(range(T), target)
-    axes.tick_params(length=0, labelsize=NORMAL if cell > 0.3 else SMALL)
-    axes.spines[:].set_visible(False)
+    axes.set_axis_off()  # words are plain texts: matplotlib's ticks take longer than all the rest
+    axes.pcolormesh(np.arange(S + 1) - 0.5, np.arange(T + 1) - 0.5, weights, cmap=MAP, vmin=0, vmax=1)
+    axes.set(xlim=(-0.5, S - 0.5), ylim=(T - 0.5, -0.5))
+    size, gap = (NORMAL if cell > 0.3 else SMALL), 0.5 + 0.07 / cell
+    for j, word in enumerate(source):
+        axes.text(j, -gap, word, rotation=90, ha="center", va="bottom", fontsize=size)
+    for i, word in enumerate(target):
+        axes.text(-gap, i, word, ha="right", va="center", fontsize=size)
     if values:
         for (i, j), w in np.ndenumerate(weights):
             axes.text(
@@ -75,9 +77,12 @@ def alignment_map(
     if links:
         _explain_links(figure, bool(gold_sure), bool(set(gold_possible or ()) - set(gold_sure or ())))
     bar = figure.add_axes(((left + S * cell + 0.2) / width, foot / height, 0.16 / width, T * cell / height))
-    bar.imshow(np.linspace(1, 0, 64)[:, None], cmap=MAP, vmin=0, vmax=1, aspect="auto", extent=(0, 1, 0, 1))
-    bar.yaxis.tick_right()
-    bar.set(xticks=[], yticks=[0, 1] if T * cell < 1.5 else [0, 0.5, 1])
+    bar.set_axis_off()
+    bar.pcolormesh([0, 1], np.linspace(0, 1, 65), np.linspace(0, 1, 64)[:, None], cmap=MAP, vmin=0, vmax=1)
+    bar.set(xlim=(0, 1), ylim=(0, 1))
+    for mark in (0, 1) if T * cell < 1.5 else (0, 0.5, 1):
+        va = {0: "bottom", 1: "top"}.get(mark, "center")
+        bar.text(1.5, mark, f"{mark:g}", ha="left", va=va, fontsize=SMALL)
     if title:
         figure.text(0.1 / width, 1 - 0.33 / height, title, fontsize=LARGE)
     return figure

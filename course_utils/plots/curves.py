@@ -216,14 +216,16 @@ def draw_probability_bars(axes, words, before, after=None, *, names=("before", "
     """Into `axes`, for `words` from top to bottom: grey hatched bars before, blue after."""
     both = [(before, PALE, "//", GREY)] + ([(after, BLUE, None, BLUE)] if after is not None else [])
     thick = 0.8 / len(both)
+    rows = np.arange(len(words))
     for k, (values, colour, hatch, edge) in enumerate(both):
-        for i, word in enumerate(words):
-            p, y = float(values.get(word, 0.0)), i + (k - (len(both) - 1) / 2) * thick
-            axes.barh(y, p, height=thick * 0.92, color=colour, hatch=hatch, edgecolor=edge, lw=0.8)
-            said = f"{p:.2f}" + (f" {names[k]}" if i == 0 and len(both) > 1 else "")
-            axes.text(p + 0.015, y, said, va="center", fontsize=SMALL, color="black" if k else GREY)
-    axes.set_yticks(range(len(words)), words)
-    axes.tick_params(axis="y", length=0, labelsize=SMALL + 1)
+        y, p = rows + (k - (len(both) - 1) / 2) * thick, [float(values.get(word, 0.0)) for word in words]
+        axes.barh(y, p, height=thick * 0.92, color=colour, hatch=hatch, edgecolor=edge, lw=0.8)
+        for i in rows:
+            said = f"{p[i]:.2f}" + (f" {names[k]}" if i == 0 and len(both) > 1 else "")
+            axes.text(p[i] + 0.015, y[i], said, va="center", fontsize=SMALL, color="black" if k else GREY)
+    for i, word in enumerate(words):
+        axes.text(-0.01, i, word, ha="right", va="center")
+    axes.set_yticks([])
     axes.set_ylim(max(len(words), 1) - 0.5, -0.5)
     axes.set_xlim(0, 1.18)
     axes.set_xticks([])

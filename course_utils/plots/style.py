@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
@@ -47,12 +49,27 @@ def styled(draw: Callable) -> Callable:
     return wrapped
 
 
+@functools.lru_cache(maxsize=4)
+def _renderer(width: int, height: int, dpi: float) -> RendererAgg:
+    return RendererAgg(width, height, dpi)
+
+
+class Canvas(FigureCanvasAgg):
+    """Figures of one size share a drawing surface, and with it what matplotlib has learnt about the widths of words:
+    a redraw saves a tenth of its time. Whoever wants the pixels takes them right after `draw()`, as `to_png` does."""
+
+    def get_renderer(self) -> RendererAgg:
+        width, height = self.get_width_height(physical=True)
+        self.renderer = _renderer(width, height, self.figure.dpi)
+        return self.renderer
+
+
 @styled
 def new_figure(width: float = 8.0, height: float = 4.5, dpi: int = 100, layout: str | None = None) -> Figure:
     """An empty figure, sizes in inches, that can draw itself. `layout="constrained"` makes room for labels by itself
     (and costs about 60 ms; widgets set their margins by hand)."""
     figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
-    FigureCanvasAgg(figure)
+    Canvas(figure)
     return figure
 
 
@@ -68,11 +85,15 @@ def canvas_in_inches(width: float, height: float) -> tuple[Figure, Axes]:
 
 def to_png(figure: Figure) -> bytes:
     """The figure as a PNG: the same figure gives the same bytes. The file names its matplotlib version, so that a
-    comparison knows whether equal pixels can be expected."""
-    out = io.BytesIO()
+    comparison knows whether equal pixels can be expected. (`print_png` would write an alpha channel, 10 ms slower.)"""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a typed letter that DejaVu lacks: a box
-        figure.canvas.print_png(out)
+        figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())  # (height, width, 4)
+    made_by = PngInfo()
+    made_by.add_text("Software", f"Matplotlib version{mpl.__version__}, via Pillow")
+    out = io.BytesIO()
+    Image.fromarray(pixels[:, :, :3]).save(out, format="png", pnginfo=made_by, compress_level=4)
     return out.getvalue()
 
 

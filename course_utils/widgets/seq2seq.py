@@ -14,7 +14,7 @@ from course_utils.plots.translation import mark_words, marked_translation, seq2s
 from course_utils.text import Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
-from course_utils.widgets.traces import read_sentence, say_step, steer, trace_attention, trace_fixed
+from course_utils.widgets.traces import follow, read_sentence, say_step, steer, trace_attention, trace_fixed
 
 Sentences = Sequence[Pair | str]
 
@@ -95,23 +95,24 @@ def steering_widget(
     `step`, `word` and `amount` say where the sliders stand at first.
     """
 
-    @lru_cache(maxsize=256)
-    def translated(text: str, step: int, word: int, amount: float):
+    @lru_cache(maxsize=32)
+    def untouched(text: str):
         tokens, remark = read_sentence(text, source_vocab)
-        moved = steer(model, tokens, source_vocab, target_vocab, step=step, word=word, amount=amount, name=name)
-        return moved, remark
-
-    def lengths(text: str) -> tuple[tuple[str, ...], int]:
-        tokens, _ = read_sentence(text, source_vocab)
-        whole = translate(model, [tokens], source_vocab, target_vocab)[0]
-        return tokens, max(len(whole), 1)
+        return tokens, remark, follow(model, tokens, source_vocab, target_vocab)
 
     def draw(sentence: str, step: int, word: int, amount: float):
-        moved, remark = translated(sentence, step - 1, word, amount)
+        tokens, remark, before = untouched(sentence)
+        moved = steer(
+            model, tokens, source_vocab, target_vocab, step=step - 1, word=word, amount=amount, name=name, before=before
+        )
         was, now = moved.said
         follows = f"it still writes “{now}”" if was == now else f"it writes “{now}” instead of “{was}”"
-        said = f"{name}, word {step}: with {amount:.0%} of the weight on “{moved.source[word]}” {follows}."
+        said = f"{name}, word {step}: with {amount:.0%} of the weight on “{tokens[word]}” {follows}."
         return steering(moved), f"{said} {remark}".rstrip()
+
+    def lengths(text: str) -> tuple[tuple[str, ...], int]:
+        tokens, _, before = untouched(text)
+        return tokens, max(len(before.written), 1)
 
     picker = SentencePicker(as_text(sentences))
     tokens, n = lengths(picker.value)

@@ -7,7 +7,7 @@ played; `PLAYS` says in words what its class does at each stage. Notebooks 06 an
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from course_utils.corpora.pair import Pair
 from course_utils.decoding import device_of, evaluating, length_cap
 from course_utils.layers.attention import SteeredAttention
 from course_utils.layers.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore
-from course_utils.layers.steering import RecordedAttention, forced, gold_weights, permuted, plugged, uniform
+from course_utils.layers.steering import Edit, RecordedAttention, forced, gold_weights, permuted, plugged, uniform
 from course_utils.models.attentive import AttentiveSeq2Seq
 from course_utils.models.bahdanau import BahdanauSeq2Seq
 from course_utils.models.fixed_context import FixedContextSeq2Seq
@@ -214,38 +214,48 @@ def trace_fixed(
 # --- steering ---------------------------------------------------------------------------------------------------------
 
 
+class Run(NamedTuple):
+    """A greedy translation with everything that was seen on the way, one entry a step (END's included)."""
+
+    written: tuple[str, ...]  # without END
+    weights: list[np.ndarray]  # (S,) each
+    probabilities: list[Tensor]  # (V,) each
+
+
+def follow(
+    model: Any, tokens: Sequence[str], source_vocab: Vocabulary, target_vocab: Vocabulary, edit: Edit | None = None
+) -> Run:
+    """Translate `tokens`, with the attention edited on the way if `edit` is given."""
+    own = model.attention
+    recorded = RecordedAttention(own if edit is None else SteeredAttention(own, edit))
+    with evaluating(model), plugged(model, recorded):
+        steps = list(_greedy_steps(model, _ids(tokens, source_vocab, model)))
+    weights = [_numbers(record.weights[0, -1]) for record in recorded.records]
+    return Run(target_vocab.decode([token for _, _, token in steps]), weights, [p for p, _, _ in steps])
+
+
 def steer(
     model: Any, tokens: Sequence[str], source_vocab: Vocabulary, target_vocab: Vocabulary, *, step: int, word: int,
-    amount: float, name: str = "",
+    amount: float, name: str = "", before: Run | None = None,
 ) -> Steered:  # fmt: skip
     """Translate twice: as the model does, and with `amount` (0 … 1) of the weight moved to source word `word` at target
-    step `step` alone; what it writes there is then its own past."""
+    step `step` alone; what it writes there is then its own past. `before`: the first of the two, if it is known."""
     if not 0 <= word < len(tokens):
         raise ValueError(f"word={word}: the sentence has {len(tokens)} words, 0 to {len(tokens) - 1}.")
-    source = _ids(tokens, source_vocab, model)
-    wanted = torch.zeros(1, step + 1, len(tokens), device=source.device)
-    wanted[0, :, word] = 1.0
-    share = torch.zeros(1, step + 1, device=source.device)
+    before = follow(model, tokens, source_vocab, target_vocab) if before is None else before
+    if not 0 <= step < len(before.weights):
+        raise ValueError(f"step={step}: this translation has {len(before.weights)} steps, the last writes its end.")
+    wanted = torch.zeros(1, step + 1, len(tokens), device=device_of(model))
+    wanted[0, step, word] = 1.0
+    share = torch.zeros(1, step + 1, device=wanted.device)
     share[0, step] = amount
-    own = model.attention
-    runs = []
-    with evaluating(model):
-        for plug in (own, SteeredAttention(own, forced(wanted, share))):
-            recorded = RecordedAttention(plug)
-            with plugged(model, recorded):
-                steps = list(_greedy_steps(model, source))
-            if step >= len(steps):
-                raise ValueError(f"step={step}: this translation has {len(steps)} steps, the last writes its end.")
-            p = steps[step][0]
-            runs.append((
-                target_vocab.decode([token for _, _, token in steps]), _numbers(recorded.records[step].weights[0, -1]),
-                dict(_best_words(p, target_vocab, 4)), p,
-            ))  # fmt: skip
-    words = {w for run in runs for w in run[2]}
-    before, after = ({w: float(run[3][target_vocab.words.index(w)]) for w in words} for run in runs)
+    after = follow(model, tokens, source_vocab, target_vocab, forced(wanted, share))
+    p = [run.probabilities[step] for run in (before, after)]
+    words = {w: target_vocab.words.index(w) for q in p for w, _ in _best_words(q, target_vocab, 4)}
     return Steered(
-        model=name, source=tuple(tokens), step=step, word=word, amount=amount, written=(runs[0][0], runs[1][0]),
-        weights=(runs[0][1], runs[1][1]), words=(before, after),
+        model=name, source=tuple(tokens), step=step, word=word, amount=amount, written=(before.written, after.written),
+        weights=(before.weights[step], after.weights[step]),
+        words=tuple({w: float(q[i]) for w, i in words.items()} for q in p),
     )  # fmt: skip
 
 
