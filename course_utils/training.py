@@ -276,7 +276,7 @@ def _ending(history: History, steps: int, stop_after: int | None, max_seconds: f
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 
-def _describe(model) -> str:
+def describe(model) -> str:
     """The model's class and constructor arguments, modules by their class name."""
     hparams = getattr(model, "hparams", {})
     plain = {k: v if isinstance(v, str | int | float | bool | None) else type(v).__name__ for k, v in hparams.items()}
@@ -289,7 +289,7 @@ def _save(path, model, optimizer, batches, coins, settings, history) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
-        "made_by": _describe(model),
+        "made_by": describe(model),
         "settings": settings,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -329,9 +329,9 @@ def _read(path) -> dict:
 
 
 def _fill(model, content: dict, path) -> None:
-    if content["made_by"] != _describe(model):
+    if content["made_by"] != describe(model):
         raise ValueError(
-            f"{path} holds {content['made_by']}, not {_describe(model)}; build that model or use another file."
+            f"{path} holds {content['made_by']}, not {describe(model)}; build that model or use another file."
         )
     try:
         model.load_state_dict(content["model"])
