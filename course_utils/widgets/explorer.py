@@ -37,7 +37,7 @@ class Explorer(w.VBox):
         a ValueError's own words, or SORRY.
         """
         self._draw, self.alt, self.controls = draw, checked_alt(alt), controls
-        self.picture = w.Image(format="png", tooltip=self.alt)  # the tooltip becomes the <img>'s title
+        self.picture = w.Image(format="png")  # no tooltip: JupyterLab cannot show an Image that has one (ipywidgets 8.1.9)
         self.note = w.HTML()
         self.text, self.error, self.details = "", None, ""
         self._waiting, self._drawn = 0, None  # open `together` blocks; the values of the present picture
