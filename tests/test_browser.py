@@ -1,0 +1,117 @@
+"""Every notebook in a real JupyterLab in a real browser, opened as a student opens it: all cells run without an error,
+a slider is dragged, the picture changes. Skipped where there is no Chromium or Chrome, but not if REQUIRE_BROWSER=1."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from kernels import surroundings
+
+import start
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
+OPENED = """() => { const w = window.jupyterapp?.shell.currentWidget;
+  return !!w?.sessionContext && !!w.context?.isReady && w.sessionContext.session?.kernel?.status === 'idle'; }"""
+RUN = """async () => { const app = window.jupyterapp, w = app.shell.currentWidget;
+  await app.commands.execute('notebook:run-all-cells');
+  return [...w.content.model.cells].filter(c => c.type === 'code' && c.sharedModel.source.trim())
+    .map(c => c.executionCount); }"""
+EXPLORER, BROKEN = ".widget-vbox:has(> .widget-image):has(.noUi-handle)", ".jupyter-widgets-error-widget"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if BROWSER is None:
+        message = "no Chromium or Chrome on this computer (CHROMIUM=/path/to/it names one)"
+        pytest.fail(message) if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """The address of the JupyterLab that start.py opens, on copies of the notebooks that start.py made; nothing of the
+    user's own settings."""
+    home = tmp_path_factory.mktemp("lab")
+    start.copy_notebooks(mine=home / "my_notebooks")
+    with socket.socket() as some:
+        some.bind(("127.0.0.1", 0))
+        port = some.getsockname()[1]
+    own = ("_CONFIG_DIR", "_DATA_DIR", "_RUNTIME_DIR", "LAB_SETTINGS_DIR", "LAB_WORKSPACES_DIR")
+    command = start.lab_command(
+        home / "my_notebooks", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", "--ServerApp.allow_root=True",
+        "--LabApp.expose_app_in_browser=True",
+    )  # fmt: skip
+    with (home / "log.txt").open("w") as log:
+        own = {f"JUPYTER{name}": str(home / name) for name in own}
+        env = {**start.course_environment(), **surroundings(), **own}
+        command[0] = sys.executable
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=home)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            assert server.poll() is None, (home / "log.txt").read_text()[-2000:]
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/api", timeout=1).read()
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_a_slider_moves_the_picture(path, browser, lab):
+    from playwright.sync_api import expect
+
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{lab}/lab/tree/{path.name}?reset")
+    page.wait_for_function(OPENED, timeout=60_000)
+    page.set_default_timeout(300_000)
+    counts = page.evaluate(RUN)
+    assert counts == list(range(1, len(counts) + 1)), "not every cell ran"
+    book = page.locator(".jp-NotebookPanel")
+    assert book.locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedError").count() == 0
+    expect(page.get_by_text("Would you like to get notified")).to_have_count(0)
+
+    page.set_default_timeout(30_000)
+    expect(book.locator(f"{EXPLORER}, {BROKEN}").first).to_be_visible(timeout=30_000)
+    assert not book.locator(BROKEN).all_inner_texts(), "a widget could not be shown"
+    explorer = book.locator(EXPLORER).first
+    handle, picture = explorer.locator(".noUi-handle").first, explorer.locator("img.widget-image").first
+    handle.scroll_into_view_if_needed()
+    expect(picture).to_be_visible(timeout=30_000)
+    before, box, track = picture.get_attribute("src"), handle.bounding_box(), explorer.locator(".noUi-base").first
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    right = x < track.bounding_box()["x"] + track.bounding_box()["width"] / 2  # away from the nearer end
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + (80 if right else -80), y, steps=8)
+    page.mouse.up()
+    expect(picture).not_to_have_attribute("src", before, timeout=30_000)  # new bytes from the kernel
+    for key in ("Home", "End") if right else ("End", "Home"):  # the keyboard alone does it, too
+        before = picture.get_attribute("src")
+        handle.press(key)
+        expect(picture).not_to_have_attribute("src", before, timeout=30_000)
+    assert not errors
+    context.close()
