@@ -133,21 +133,21 @@ def train(
         teacher_forcing=teacher_forcing, seed=seed,
     )  # fmt: skip
     _check_settings(batches=batches, checkpoint_every=checkpoint_every, stop_after=stop_after, **settings)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = _adamw(parameters, lr, weight_decay)
     coins = torch.Generator().manual_seed(seed)
-    device = parameters[0].device
-    history, started = History(), time.process_time()
-    bar = _Bar(steps, log_every) if progress else None
+    history, resumed_at, bar = History(), 0, None
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if checkpoint is not None and Path(checkpoint).exists():
-            history = _resume(checkpoint, model, optimizer, batches, coins, settings)
-        saved_seconds, resumed_at = history.cpu_seconds, len(history)
-        stream = batches.forever()
-        model.train()
         try:
+            parameters = [p for p in model.parameters() if p.requires_grad]
+            optimizer = _adamw(parameters, lr, weight_decay)
+            device = parameters[0].device
+            if checkpoint is not None and Path(checkpoint).exists():
+                history = _resume(checkpoint, model, optimizer, batches, coins, settings)
+            saved_seconds, resumed_at, started = history.cpu_seconds, len(history), time.process_time()
+            stream = batches.forever()
+            model.train()
+            bar = _Bar(steps, log_every) if progress else None
             while len(history) < min(steps, stop_after or steps):
                 batch = next(stream).to(device)
                 _check_batch(batch)

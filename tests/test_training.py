@@ -2,8 +2,12 @@
 
 import itertools
 import math
+import os
 import pickle
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -302,6 +306,23 @@ class PressedWhileAppending(list):
         super().append(value)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process alone")
+def test_a_real_signal_even_while_torch_still_loads(tmp_path):
+    """Ctrl-C one moment after the start: in a fresh process the first optimizer takes a second to import."""
+    for delay in (0.5, 4):
+        code = (
+            f"import sys, os, signal, threading; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "from tiny_models import copy_task; from course_utils.training import train\n"
+            "model, batches, *_ = copy_task()\n"
+            f"threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "history = train(model, batches, steps=10**6, warmup=10)\n"
+            "assert history.interrupted and not model.training\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        assert done.stdout.startswith("Interrupted: ") and done.stdout.count("\n") == 1
+
+
 @pytest.mark.parametrize("where", ["backward", "optimizer", "schedule", "history"])
 def test_an_interrupt_anywhere_in_an_update(where, monkeypatch):
     if where == "history":
@@ -422,8 +443,6 @@ history = train(model, batches, steps=30, warmup=4, log_every=1)
 def test_in_a_notebook_the_bar_ends_as_one_line_of_text(before):
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
-    from pathlib import Path
-
     code = NOTEBOOK.format(tests=str(Path(__file__).parent), before=before)
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     nbclient.NotebookClient(book, kernel_name="python3", timeout=120).execute()
