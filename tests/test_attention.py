@@ -173,6 +173,19 @@ def test_a_query_with_nothing_to_see_is_zero_with_finite_gradients(name, need_we
     assert all((g[1:] == 0).all() for g in gradients[:3]) and (gradients[2][0] != 0).any()
 
 
+def test_the_fused_kernel_never_sees_an_empty_row(monkeypatch):
+    """What a kernel makes of one depends on device and version: 0, NaN, or NaN in the gradient only."""
+    kernel, seen = F.scaled_dot_product_attention, []
+
+    def spy(*tensors, attn_mask=None, **others):
+        seen.append(bool(attn_mask.any(-1).all()))
+        return kernel(*tensors, attn_mask=attn_mask, **others)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    context = plug_of("general")(*inputs(), key_mask=KEY_MASK, mask=LAST_TWO.expand(T, S))[0]
+    assert seen == [True] and (context[1:] == 0).all()
+
+
 @pytest.mark.parametrize("need_weights", [True, False])
 @pytest.mark.parametrize("name", list(PLUGS))
 def test_what_stands_at_pads_does_not_matter(name, need_weights):

@@ -197,6 +197,25 @@ def test_other_plugs_keep_the_contract(plug, leave_out, kind):
     torch.testing.assert_close(scores[:, 1], score(model, BATCH.source, words[:, 1]), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith(("attentive", "Bahdanau"))])
+@torch.no_grad()
+def test_plugs_are_told_where_queries_and_keys_stand(name, monkeypatch):
+    model, told = build(name), []
+    attend = model.attention.forward
+
+    def spy(*tensors, positions, **others):
+        told.append((positions[0].tolist(), positions[1].tolist()))
+        return attend(*tensors, positions=positions, **others)
+
+    monkeypatch.setattr(model.attention, "forward", spy)
+    greedy(model, BATCH.source, 3)
+    by_steps, keys = list(told), list(range(BATCH.source.shape[1]))
+    assert by_steps == [([t], keys) for t in range(3)]
+    told.clear()
+    model(BATCH.source, BATCH.target_in)
+    assert sum((queries for queries, _ in told), []) == list(range(BATCH.target_in.shape[1]))
+
+
 class Doubled(nn.Module):
     """Bahdanau's keys are twice as wide as its queries: widens them."""
 

@@ -106,6 +106,8 @@ def test_first_weights(cell, kind):
 def test_word_vectors_start_small_and_pad_stays_zero():
     table = embedding(500, 64)
     assert 0.24 < float(table.weight[1:].detach().std()) < 0.26 and (table.weight[PAD] == 0).all()
+    table(torch.tensor([PAD, 5, PAD])).sum().backward()
+    assert (table.weight.grad[PAD] == 0).all() and (table.weight.grad[5] == 1).all()
     model = build("attentive, GRU, general score")
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
     token_loss(model(BATCH.source, BATCH.target_in), BATCH.target_out).backward()
@@ -176,6 +178,20 @@ def test_dropout_acts_in_training_only(kind, more):
     assert not torch.equal(*draws)
     model.eval()
     assert torch.equal(model(BATCH.source, BATCH.target_in), model(BATCH.source, BATCH.target_in))
+
+
+@pytest.mark.parametrize("kind, more, last", [
+    (FixedContextSeq2Seq, {}, 8), (FixedContextSeq2Seq, {"context": "every_step"}, 4), (AttentiveSeq2Seq, {}, 8),
+    (BahdanauSeq2Seq, {"d_attention": 4, "d_readout": 3}, 3),
+])
+@torch.no_grad()
+def test_dropout_acts_on_both_embeddings_and_before_the_output(kind, more, last):
+    model, dropped = kind(**WIDTHS, **more, dropout=0.5), []
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.register_forward_hook(lambda module, inputs, output: dropped.append(tuple(output.shape)))
+    model(BATCH.source, BATCH.target_in)
+    assert dropped == [(*BATCH.source.shape, 5), (*BATCH.target_in.shape, 5), (*BATCH.target_in.shape, last)]
 
 
 def test_dropout_between_layers_only_without_a_warning(recwarn):

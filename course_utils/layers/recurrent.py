@@ -86,5 +86,4 @@ def initialise_recurrent(rnn: nn.RNNBase | nn.RNNCellBase) -> None:
 def reverse_by_length(ids: Tensor, lengths: Tensor) -> Tensor:
     """Each row's first `length` entries in reverse, its pads where they were: (B, S), (B,) -> (B, S)."""
     places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)      # (B, S)
-    mirrored = lengths.unsqueeze(1) - 1 - places                               # negative on pads
-    return ids.gather(1, torch.where(mirrored >= 0, mirrored, places))
+    return ids.gather(1, (lengths.unsqueeze(1) - 1 - places) % ids.shape[1])   # past the end: pads

@@ -110,12 +110,10 @@ def masked_softmax(scores: Tensor, allowed: Tensor | None = None) -> Tensor:
     """Softmax over the keys (last dimension) that may be attended to; forbidden ones get exactly 0.
 
     scores (B, ..., T, S); allowed bool, broadcasts to it. A row without any allowed key is all 0, and so is its
-    gradient. Half-precision scores are exponentiated in float32: filling with -1e9 would overflow float16, -inf
-    would make an empty row NaN, and an empty row filled with any finite number would become uniform.
+    gradient. Forbidden scores become the least number of their type: -1e9 would overflow float16, and -inf make an
+    empty row NaN; the second fill makes an empty row, uniform after the first, zero.
     """
-    dtype = torch.float32 if scores.dtype in (torch.float16, torch.bfloat16) else scores.dtype
     if allowed is None:
-        return scores.to(dtype).softmax(-1).to(scores.dtype)
+        return scores.softmax(-1)
     blocked = ~allowed
-    filled = scores.to(dtype).masked_fill(blocked, torch.finfo(dtype).min)
-    return filled.softmax(-1).masked_fill(blocked, 0.0).to(scores.dtype)
+    return scores.masked_fill(blocked, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(blocked, 0.0)
