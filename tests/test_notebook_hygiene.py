@@ -49,13 +49,13 @@ def picture(words, **metadata):
 def exercise(k):
     return [
         text(f"**Exercise 99.{k} · ●●○○○ · 10 min** - add\n\nWrite `add`."),
-        code(f"def add(a, b):\n    return ...\ncheck_99_{k}(add)", says("not yet: add returns ...\n")),
+        code(f"def add(a, b):\n    return ...\ncheck_99_{k}(add)", says(f"99.{k} not yet: replace the ...\n")),
         text(
             "<details><summary>Hint 1</summary>Think.</details>\n\n<details><summary>Hint 2</summary>Use +.</details>"
         ),
         code(
-            f"# Solution (click the dots)\ndef add(a, b):\n    return a + b\nassert check_99_{k}(add).passed",
-            says("PASS\n"), tags=["solution"], jupyter={"source_hidden": True},
+            f"# Solution (click the dots)\ndef add(a, b):\n    return a + b\nassert check_99_{k}(add)",
+            says(f"99.{k} passed: well added.\n"), tags=["solution"], jupyter={"source_hidden": True},
         ),  # fmt: skip
     ]
 
@@ -137,9 +137,8 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("exercises", replace(8, "Exercise 99.1", "Exercise 06.1"), "06.1, 99.2"),
     ("exercises", replace(8, " · 10 min", ""), "is not '**Exercise NN.k"),
     ("exercises", lambda cells: cells.__delitem__(11), "cell tagged 'solution' must follow"),
-    ("exercises", replace(9, "return ...", "return 1"), "must return ..."),
-    ("exercises", replace(9, "check_99_1(add)", "check_99_2(add)"), "must return ... and call check_99_1("),
-    ("exercises", set_outputs(9, says("PASS\n")), "'not yet'"),
+    ("exercises", replace(9, "check_99_1(add)", "check_99_2(add)"), "must call check_99_1("),
+    ("exercises", set_outputs(9, says("99.1 passed\n")), "'not yet'"),
     ("exercises", replace(10, "Hint 2", "Hint"), "two folded hints"),
     ("exercises", replace(10, "<details>", ""), "two folded hints"),
     ("exercises", lambda cells: cells[11].metadata.pop("jupyter"), "must be folded"),
