@@ -1,6 +1,7 @@
 """Every widget: a first frame without a click, every control to its ends, errors in one sentence."""
 
 import base64
+import html
 import logging
 
 import ipywidgets as w
@@ -104,6 +105,7 @@ def test_the_first_frame_needs_no_click(name):
     assert base64.b64decode(data["image/png"])[:4] == b"\x89PNG"
     assert data["text/plain"].startswith(f"[figure] {one.alt} [") and one.text in data["text/plain"]
     assert metadata["image/png"]["alt"] == one.alt
+    assert f"Picture: {html.escape(one.alt)}</span>" in one.children[-1].value  # what a screen reader finds
     assert "application/vnd.jupyter.widget-view+json" in data
     still, _ = other._repr_mimebundle_()
     assert (still["image/png"], still["text/plain"]) == (data["image/png"], data["text/plain"])

@@ -23,6 +23,8 @@ from course_utils.plots.style import checked_alt, image_bundle, to_png
 log = logging.getLogger("course_utils.widgets")
 log.addHandler(logging.NullHandler())  # `logging.basicConfig()` in a notebook shows what is logged here
 
+# An ipywidgets Image cannot have an alt attribute, so screen readers find the alt text in a line that is not seen.
+HIDDEN = '<span style="position:absolute; width:1px; height:1px; clip-path:inset(50%)">Picture: {}</span>'
 SORRY = "This setting could not be drawn: change a control to go on."
 
 
@@ -37,7 +39,7 @@ class Explorer(w.VBox):
         a ValueError's own words, or SORRY.
         """
         self._draw, self.alt, self.controls = draw, checked_alt(alt), controls
-        self.picture = w.Image(format="png")  # no tooltip: JupyterLab cannot show an Image that has one (ipywidgets 8.1.9)
+        self.picture = w.Image(format="png")  # no tooltip: JupyterLab 4.6 cannot show an Image that has one
         self.note = w.HTML()
         self.text, self.error, self.details = "", None, ""
         self._waiting, self._drawn = 0, None  # open `together` blocks; the values of the present picture
@@ -45,7 +47,8 @@ class Explorer(w.VBox):
             if hasattr(control, "style") and hasattr(control.style, "description_width"):
                 control.style.description_width = "initial"
             control.observe(self._changed, "value")
-        super().__init__([*controls.values(), self.note, self.picture])
+        spoken = w.HTML(HIDDEN.format(html.escape(self.alt)), layout=w.Layout(height="0px", margin="0px"))
+        super().__init__([*controls.values(), self.note, self.picture, spoken])
         self._show()
 
     @property
