@@ -29,15 +29,12 @@ ROOT = Path(__file__).resolve().parent
 ENV = ROOT / ".venv"
 PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # on Linux the ordinary torch brings gigabytes of CUDA
-ROOM = 2.5e9  # bytes a first set-up needs: 1.3 GB stay, the rest is unpacking
-
-# --------------------------------------------------------------------------------------------- what can go wrong
+ROOM = 2.5e9  # bytes a first set-up needs: 1.6 GB stay, the rest is unpacking
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)}  # torch has packages for these
-WRONG_PYTHON = ("Python 3.11, 3.12 or 3.13 is needed, this is {}: install one from python.org and start with it, "
-                "for instance: python3.12 start.py (Windows: py -3.12 start.py).")
-WRONG_WIDTH = "A 64-bit Python is needed, this one is 32-bit: install a 64-bit one from python.org and start with it."
+WRONG_PYTHON = ("Python 3.11, 3.12 or 3.13 (64-bit) is needed, this is {}: install one from python.org and start with "
+                "it, for instance: python3.12 start.py (Windows: py -3.12 start.py).")
 WRONG_MACHINE = ("PyTorch has no packages for {}: use 64-bit Linux, macOS 14 or later on Apple silicon, 64-bit "
                  "Windows, or a Binder or JupyterHub made from environment.yml.")
 NO_VENV = ("This Python cannot make environments (venv, ensurepip): on Debian or Ubuntu install python3-venv "
@@ -60,10 +57,8 @@ def unsupported(python=sys.version_info, implementation=sys.implementation.name,
     if release is None:
         release = platform.mac_ver()[0] if system == "Darwin" else " ".join(platform.libc_ver())
     number = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
-    if implementation != "cpython" or tuple(python[:2]) not in PYTHONS:
-        return WRONG_PYTHON.format(f"{implementation} {python[0]}.{python[1]}")
-    if not wide:
-        return WRONG_WIDTH
+    if implementation != "cpython" or tuple(python[:2]) not in PYTHONS or not wide:
+        return WRONG_PYTHON.format(f"{implementation} {python[0]}.{python[1]} ({64 if wide else 32}-bit)")
     if machine not in MACHINES.get(system, ()):
         return WRONG_MACHINE.format(f"{system} on {machine}")
     if system == "Darwin" and number < (14,):
@@ -88,9 +83,6 @@ def sentence(complaint: str, stick: Path | None = None) -> str:
                  r"CERTIFICATE|[Cc]onnection (refused|aborted|reset|broken)|IncompleteRead|HTTP error", complaint):
         return NETWORK
     return OTHER.format((complaint.strip().splitlines() or ["it said nothing"])[-1], ENV / "setup.log")
-
-
-# ----------------------------------------------------------------------------------------------- the environment
 
 
 # What the environment's Python says of itself: its version, its site-packages, course_utils' __init__.py (or "None").
@@ -188,9 +180,6 @@ def set_up(what: str, stick: Path | None = None) -> None:
     install(what, stick)
     for name in {"course", what}:
         (ENV / f"{name}.stamp").write_text(fingerprint(ask_environment().python))
-
-
-# ------------------------------------------------------------------------------------------------- what it opens
 
 
 def copy_notebooks(source: Path = ROOT / "notebooks", mine: Path = ROOT / "my_notebooks") -> list[Path]:

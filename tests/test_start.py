@@ -1,4 +1,4 @@
-"""start.py: what it refuses and in which words, when it sets up, what it never overwrites. pip is played by a stub here;
+"""start.py: what it refuses and in which words, when it sets up, what it never overwrites. pip is played by a stub;
 a real set-up is what `python3 start.py test` has just done."""
 
 import errno
@@ -46,7 +46,7 @@ def test_supported(given):
         ({"python": (3, 10, 14)}, "this is cpython 3.10", "python3.12 start.py"),
         ({"python": (3, 14, 0)}, "this is cpython 3.14", "py -3.12 start.py"),
         ({"implementation": "pypy"}, "this is pypy 3.11", "python.org"),
-        ({"wide": False}, "32-bit", "install a 64-bit one"),
+        ({"wide": False}, "(32-bit)", "3.13 (64-bit) is needed"),
         ({"machine": "i686"}, "Linux on i686", "use 64-bit Linux"),
         ({"system": "Darwin", "machine": "x86_64", "release": "14.5"}, "Darwin on x86_64", "Binder or JupyterHub"),
         ({**MAC, "release": "13.6"}, "macOS 13.6", "macOS 14 or later"),
@@ -98,7 +98,7 @@ ERROR: No matching distribution found for setuptools==84.2.1
         ("OSError: [WinError 112] There is not enough space on the disk", STICK, "disk is full"),
         ("OSError: [Errno 13] Permission denied: '/course/.venv/lib'", None, "cannot be written to"),
         ("PermissionError: [WinError 5] Access is denied", None, "cannot be written to"),
-        ("HINT: This error might have occurred since Windows Long Path support is not enabled", None, "C:\\course"),
+        ("HINT: ... since this system does not have Windows Long Path support enabled.", None, "C:\\course"),
         (UNREACHABLE, None, "connect to the network"),
         ("socket.gaierror: [Errno 11001] getaddrinfo failed", None, "--find-links FOLDER"),
         ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", None, "connect to the network"),
