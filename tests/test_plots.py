@@ -15,6 +15,7 @@ from course_utils.plots import style
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.steering import Steered
 from course_utils.plots.translation import Unrolled
+from course_utils.training import History
 
 WORDS = ("the", "black", "cat", "of", "the", "neighbour", "does", "not", "see", "the", "small", "international") * 3
 BUCKETS = ("3-7", "8-11", "12-16", "17-22", "23-30")
@@ -78,6 +79,7 @@ def figures():
         "bars": lambda: plots.bars_with_seeds({"Sutskever, source reversed": [0.5, 0.6], "Cho": [0.0]}, title="T"),
         "bars on two lines": lambda: plots.bars_with_seeds({"Sutskever\nreversed": [1.0, 1.0], "C": [0]}, limit=None),
         "loss": lambda: plots.loss_curve({"attention": history, "fixed context": history}),
+        "one loss": lambda: plots.loss_curve(History(loss=[3.0, 2.0, 1.5])),
         "loss, one step": lambda: plots.loss_curve({"attention": ([1], [3.0])}),
         "word bars": lambda: plots.steering_bars({"le": 0.9, "la": 0.1}, {"le": 0.1, "les": 0.9}),
         "word bars, one side": lambda: plots.steering_bars({"le": 1.0}),

@@ -147,13 +147,14 @@ def bars_with_seeds(
 
 @styled
 def loss_curve(
-    histories: Mapping[str, object], *, ylabel: str = "loss per token (nats)",
+    histories: Mapping[str, object] | object, *, ylabel: str = "loss per token (nats)",
     title: str = "", xlabel: str = "step",
 ) -> Figure:  # fmt: skip
     """Training losses, thin as measured and thick as a running mean, on a logarithmic scale.
 
-    {name: history}, a history having `.steps` and `.loss` (what `train` returns), or being the pair of those lists.
+    {name: history}, or one history alone: what `train` returns (`.steps` and `.loss`), or the pair of those lists.
     """
+    histories = histories if isinstance(histories, Mapping) else {"loss": histories}
     figure = new_figure(8.0, 3.8)
     axes = figure.add_axes((0.85 / 8, 0.17, _width_beside(histories) / 8, 0.73))
     ends, lowest, highest = [], np.inf, -np.inf
