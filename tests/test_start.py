@@ -94,7 +94,7 @@ ERROR: No matching distribution found for setuptools==84.2.1
 @pytest.mark.parametrize(
     ("complaint", "stick", "words"),
     [
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", None, "disk is full"),
+        ("ERROR: Could not install packages: OSError: [Errno 28] No space left on device", None, "disk is full"),
         ("OSError: [WinError 112] There is not enough space on the disk", STICK, "disk is full"),
         ("OSError: [Errno 13] Permission denied: '/course/.venv/lib'", None, "cannot be written to"),
         ("PermissionError: [WinError 5] Access is denied", None, "cannot be written to"),
