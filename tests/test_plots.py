@@ -100,6 +100,7 @@ def figures():
     yield "unrolled, Sutskever", lambda: plots.seq2seq_unrolled(unrolled(5, every_step=False), 11)
     yield "map of pads", lambda: plots.alignment_map(words(4), words(3), np.zeros((3, 4)))
     yield "map, wide", lambda: plots.alignment_map(words(30), words(2), weights(2, 30), title="Wide")
+    yield "map, wide letters", lambda: plots.alignment_map(words(2), ("pomme", "mammouth"), weights(2, 2))
 
 
 FIGURES = dict(figures())

@@ -89,7 +89,7 @@ def alignment_map(
 
 
 def _word_room(words: Sequence[str]) -> float:
-    return 0.2 + LETTER * max(map(len, words))
+    return 0.35 + LETTER * max(map(len, words))
 
 
 def _weight_text(w: float) -> str:

@@ -185,5 +185,5 @@ def label_line_ends(axes: Axes, labels: Sequence[tuple[str, float, float, str]])
         axes.annotate(
             name, xy=(x, y), xytext=(right + 0.02 * width, place), color=ink(colour), va="center", ha="left",
             fontsize=NORMAL, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "shrinkA": 1, "shrinkB": 5},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "shrinkA": 1, "shrinkB": 5, "relpos": (0, 0.5)},
         )  # fmt: skip
