@@ -201,9 +201,9 @@ def lab_command(folder: Path, *arguments: str) -> list[str]:
 
 
 def course_environment() -> dict[str, str]:
-    """One torch thread; this environment's kernels and programs first; no modules from elsewhere."""
+    """One torch thread; this environment's kernels and programs first; no modules from elsewhere; UTF-8 everywhere."""
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return {"OMP_NUM_THREADS": "1", **env, "JUPYTER_PREFER_ENV_PATH": "1",
+    return {"OMP_NUM_THREADS": "1", **env, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1",
             "PATH": f"{PYTHON.parent}{os.pathsep}{env.get('PATH', '')}"}
 
 

@@ -289,7 +289,8 @@ def test_what_programs_inherit(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/opt/ros/lib")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     env = start.course_environment()
-    assert env["OMP_NUM_THREADS"] == "1" and env["JUPYTER_PREFER_ENV_PATH"] == "1" and "PYTHONPATH" not in env
+    assert env["OMP_NUM_THREADS"] == "1" and env["JUPYTER_PREFER_ENV_PATH"] == env["PYTHONUTF8"] == "1"
+    assert "PYTHONPATH" not in env
     assert env["PATH"].split(os.pathsep)[0] == str(start.PYTHON.parent)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert start.course_environment()["OMP_NUM_THREADS"] == "2"
