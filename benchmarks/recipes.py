@@ -185,7 +185,8 @@ def translations(task: str, models: tuple[str, ...], times: int = 1, seeds=(0, 1
     found = []
     for model in models:
         settings = SETTINGS[model] | {"steps": SETTINGS[model]["steps"] * times} | changes
-        found.append(Recipe(NOTEBOOK.get(model, "06"), model, task, partial(translation, model=model, **settings), seeds))
+        build = partial(translation, model=model, **settings)
+        found.append(Recipe(NOTEBOOK.get(model, "06"), model, task, build, seeds))
     return found
 
 
