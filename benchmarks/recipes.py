@@ -199,8 +199,7 @@ def copies() -> list[Recipe]:
 
 
 def interfaces(*models: str) -> list[Recipe]:
-    settings = {model: SETTINGS[model] | {"steps": 500} for model in models}
-    return [Recipe("07", m, "interface", partial(interface, model=m, **settings[m])) for m in models]
+    return [Recipe("07", m, "interface", partial(interface, model=m, **SETTINGS[m])) for m in models]
 
 
 RECIPES = [
