@@ -32,7 +32,7 @@ from course_utils.models.fixed_context import FixedContextSeq2Seq
 from course_utils.seeds import seed_everything
 from course_utils.text import END, Batches, Vocabulary, make_batch
 
-# ---- the models, with the settings chosen for them on the validation split -------------------------------------------
+# ---- the models ------------------------------------------------------------------------------------------------------
 
 FIXED = dict(d_embedding=128, d_hidden=256)
 
@@ -167,7 +167,7 @@ def score_plain(words, pairs, model: nn.Module, limit: int | None) -> dict[str, 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-# Settings tried on the validation split, and the updates that 45 CPU seconds buy with them on one thread of a laptop.
+# Settings found in a few trial runs, two to four a model, and the updates that 45 CPU seconds buy on one thread.
 SETTINGS = {
     "fixed": dict(lr=6e-3, batch_size=32, steps=1700),
     "fixed-lstm": dict(lr=6e-3, batch_size=32, steps=1650),
