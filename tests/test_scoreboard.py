@@ -116,19 +116,19 @@ def test_relative_imports_are_refused_not_missed(tmp_path):
 
 
 def test_the_real_recipes_are_hashed_through_the_package(monkeypatch):
-    """The attentive recipe stands on the socket and the loop, not on another model or on plots."""
+    """The copying recipe stands on its model and the loop, not on another model or on plots."""
     from benchmarks import code_hash as module
-    from benchmarks.recipes import attentive
+    from benchmarks.recipes import copying as recipe
 
     seen = []
     monkeypatch.setattr(module, "canonical", lambda tree: seen.append(tree) or canonical(tree))
     closure = module._closure
     found = []
     monkeypatch.setattr(module, "_closure", lambda *a: found.append(closure(*a)) or found[-1])
-    code_hash(attentive)
+    code_hash(recipe)
     (modules,) = found
     assert {
-        "course_utils.layers.attention",
+        "course_utils.models.fixed_context",
         "course_utils.training",
         "course_utils.text",
         "course_utils.metrics",
