@@ -10,7 +10,19 @@ from functools import partial
 import torch
 from torch import nn
 
-from benchmarks import recipes01, recipes02, recipes03, recipes04, recipes05, recipes13, recipes14, recipes22, recipes23
+from benchmarks import (
+    recipes01,
+    recipes02,
+    recipes03,
+    recipes04,
+    recipes05,
+    recipes13,
+    recipes14,
+    recipes20,
+    recipes21,
+    recipes22,
+    recipes23,
+)
 from benchmarks.experiment import Experiment, Recipe
 from course_utils.corpora.mini import load_split, load_test_buckets
 from course_utils.corpora.pair import Pair
@@ -212,6 +224,8 @@ RECIPES = [
     *recipes05.RECIPES,
     *recipes13.RECIPES,
     *recipes14.RECIPES,
+    *recipes20.RECIPES,
+    *recipes21.RECIPES,
     *recipes22.RECIPES,
     *recipes23.RECIPES,
     *translations("live", ("fixed-every-step",), steps=540, lr=5e-3),  # what notebook 06 trains in class, seed 0
