@@ -87,7 +87,7 @@ def dense_cost(N, w, b, d, causal):
 
 
 def window_pairs_only(N, w, b, d, causal):
-    """This counts the pairs of the window alone. A block computes all b x (its band of keys), then masks the corners."""
+    """This counts the pairs of the window alone. A block computes b x its whole band, then masks the corners."""
     return 2 * int(window_mask(N, w, causal).sum()) * d
 
 
@@ -138,7 +138,7 @@ def check_20_2(answer):
     Hint 2: one block: b queries times (b + 2w) keys times d for the scores, and the same for the sums.
     Solution: blocks = -(-N // b); keys = b + w if causal else b + 2 * w; return 2 * blocks * b * keys * d
     """
-    inputs = [(20, 3, 4, 5, False), (20, 3, 4, 5, True), (22, 2, 5, 3, False), (23, 3, 4, 2, True), (64, 1, 8, 4, False)]
+    inputs = [(20, 3, 4, 5, False), (20, 3, 4, 5, True), (22, 2, 5, 3, False), (23, 3, 4, 2, True), (64, 1, 8, 4, 0)]
     judge(answer, inputs, band_operations, MISTAKES_2)
 
 
@@ -146,7 +146,7 @@ def check_20_2(answer):
 
 
 def _band(N: int, w: int, b: int) -> tuple[Tensor, Tensor]:
-    """Places of the keys of every block (n, b + 2w), may lie outside; and which (n, b, b + 2w) are within the window."""
+    """Places of the keys of every block (n, b + 2w), some outside; which (n, b, b + 2w) are in the window."""
     keys = torch.arange(-w, b + w) + b * torch.arange(N // b).unsqueeze(1)
     queries = torch.arange(N).view(-1, b)
     return keys, (keys.unsqueeze(1) - queries.unsqueeze(2)).abs() <= w
@@ -210,8 +210,8 @@ MISTAKES_3 = [edges_wrap_round, edges_repeated, zeros_looked_at, whole_band, wit
 def check_20_3(answer):
     """**Exercise 20.3 · ●●●○○ · 10 min** - repair the blocks
 
-    `window_attention(q, k, v, w, b)`: one head, `q`, `k`, `v` (N, d), N a multiple of `b`; each place sees `w` places on
-    each side. It works in blocks of `b` queries, but the first words see the last ones. Repair it (blocks stay):
+    `window_attention(q, k, v, w, b)`: one head, `q`, `k`, `v` (N, d), N a multiple of `b`; each place sees `w` places
+    on each side. It works in blocks of `b` queries, but the first words see the last ones. Repair it (blocks stay):
 
         def window_attention(q, k, v, w, b):
             N, d = q.shape
@@ -299,7 +299,7 @@ def check_20_4(answer):
     chain = torch.zeros(9, 9, dtype=torch.bool)
     chain[torch.arange(1, 9), torch.arange(8)] = True                     # each looks at the place before it only
     sparse = torch.rand(12, 12, generator=rng) < 0.1
-    judge(answer, [(chain, 3), (chain, 5), (sparse | chain.new_zeros(12, 12), 2), (chain.T | chain, 2)], reach, MISTAKES_4)
+    judge(answer, [(chain, 3), (chain, 5), (sparse, 2), (chain.T | chain, 2)], reach, MISTAKES_4)
 
 
 # --- 20.5 global tokens -----------------------------------------------------------------------------------------------
@@ -350,8 +350,8 @@ MISTAKES_5 = [sees_all_only, seen_by_all_only, the_first_places, corners_only, p
 def check_20_5(answer):
     """**Exercise 20.5 · ●●○○○ · 6 min** - global tokens, both ways
 
-    Write `with_global(pattern, places)`: `pattern` (N, N) bool, `places` a list of places (ints). Return a new pattern in
-    which those places look at everything and everything looks at them. Do not change `pattern` itself.
+    Write `with_global(pattern, places)`: `pattern` (N, N) bool, `places` a list of places (ints). Return a new pattern
+    in which those places look at everything and everything looks at them. Do not change `pattern` itself.
 
     Hint 1: a place that sees all is a full row; a place that all see is a full column.
     Hint 2: work on `pattern.clone()`; a list is an index: `found[places] = True`.

@@ -63,34 +63,26 @@ def pattern_panels(patterns: Mapping[str, Sequence], *, title: str = "") -> Figu
 
 @styled
 def reach_view(reach, at: int, *, title: str = "") -> Figure:
-    """reach (L + 1, N) bool: in row l the places whose words can change place `at` after l layers. Layer 0 is below."""
+    """A pyramid with place `at` of the last layer on top, and below what it depends on. reach (L + 1, N) bool: row k
+    holds the places that it depends on k layers further down."""
     reach = np.asarray(reach, dtype=bool)
     if reach.ndim != 2 or not 0 <= at < reach.shape[1]:
-        raise ValueError(f"reach of shape {reach.shape} and at={at}: needed are layers x places, and one of the places.")
+        raise ValueError(f"reach of shape {reach.shape}, at={at}: needed are layers x places, and one of the places.")
     levels, n = reach.shape
     height = 0.85 + 0.42 * levels
     figure = new_figure(8.0, height)
     axes = figure.add_axes((0.13, 0.4 / height, 0.7, 0.42 * levels / height))
-    for level in range(levels):
-        colours = [VERMILLION if j == at and level == levels - 1 else BLUE if seen else PALE
-                   for j, seen in enumerate(_needed(reach, level))]  # fmt: skip
-        axes.bar(np.arange(n), 0.8, bottom=level - 0.4, width=0.82, color=colours)
+    for level, seen in enumerate(reach[::-1]):                            # words first, the last layer on top
+        chosen = VERMILLION if level == levels - 1 else BLUE
+        axes.bar(np.arange(n), 0.8, bottom=level - 0.4, width=0.82, color=[chosen if x else PALE for x in seen])
         axes.text(-0.9, level, f"layer {level}" if level else "words", ha="right", va="center", fontsize=SMALL)
-        axes.text(n - 0.2, level, f" {_counted(_needed(reach, level))}", va="center", fontsize=SMALL, color=GREY)
+        many = int(seen.sum())
+        axes.text(n, level, f"{many} place{'s' * (many != 1)}", va="center", fontsize=SMALL, color=GREY)
     axes.set(xlim=(-0.6, n - 0.4), ylim=(-0.5, levels - 0.5), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.text(at, -0.6, f"{at}", ha="center", va="top", fontsize=SMALL, color=GREY)
     axes.set_title(title)
     return figure
-
-
-def _needed(reach: np.ndarray, level: int) -> np.ndarray:
-    """Seen from above: what the last layer's one place needs of this level is what it reaches in the layers left."""
-    return reach[len(reach) - 1 - level]
-
-
-def _counted(places: np.ndarray) -> str:
-    return f"{places.sum()} place{'s' * (places.sum() != 1)}"
 
 
 @styled

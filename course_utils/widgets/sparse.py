@@ -46,7 +46,7 @@ def hops(pattern: Tensor) -> Tensor:
 
 
 def mass_kept(maps: Tensor, pattern: Tensor) -> Tensor:
-    """Weights (..., N, N) whose rows sum to 1 -> (...): the share of the mass that lies on the pattern, mean of rows."""
+    """Weights (..., N, N), rows sum to 1 -> (...): the share of the mass that lies on the pattern, mean of rows."""
     return (maps * pattern).sum(-1).mean(-1)
 
 
