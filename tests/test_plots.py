@@ -11,8 +11,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from course_utils import plots
+from course_utils.plots import buckets as bucket_plots
 from course_utils.plots import kernels as kernel_plots
-from course_utils.plots import long_memory, self_attention, style
+from course_utils.plots import long_memory, self_attention, sparse, style
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
 from course_utils.plots.normalisation import beside_neighbours, cells_together, scale_by_layer
@@ -242,6 +243,22 @@ def self_attention_figures():
 FIGURES |= dict(self_attention_figures())
 
 
+def bucket_figures():
+    """Notebook 21."""
+    points = np.array([[1.0, 0.2], [0.9, 0.5], [-0.2, 1.0], [-1.0, -0.3]])
+    arrows = [[1, 0], [0, 1], [-1, 0], [0, -1]]
+    labels = [[0, 0, 1, 2], [3, 0, 7, 12]]
+    yield "plane buckets", lambda: plots.plane_buckets(points, labels, ["drawn", "learned"], [arrows, arrows])
+    yield "plane buckets, titled", lambda: plots.plane_buckets(points, labels[:1], ["drawn"], title="Buckets")
+    for at in (1, 3):
+        yield f"lsh {at}", lambda at=at: bucket_plots.lsh_view(
+            points, labels[0], arrows, [1, 0, 1, 2], [0.2, 0.5, 1.0], [0.1, 0.2, 0.9], at)
+    yield "sinkhorn", lambda: bucket_plots.sinkhorn_view(np.full((4, 4), 0.25), [10.0, 0.1, 0.0], 2)
+
+
+FIGURES |= dict(bucket_figures())
+
+
 def kernel_figures():
     """Notebook 22."""
     for N, d in ((32, 256), (1024, 64), (4096, 8)):
@@ -284,6 +301,23 @@ def long_memory_figures():
 
 
 FIGURES |= dict(long_memory_figures())
+
+
+def sparse_figures():
+    for n in (1, 3, 5):
+        panels = {f"pattern number {k}": np.tri(24, 24, k, dtype=bool) for k in range(n)}
+        yield f"patterns {n}", lambda p=panels: sparse.pattern_panels(p, title="Patterns" if len(p) > 1 else "")
+    for levels, n in ((2, 9), (7, 41)):
+        reach = np.abs(np.arange(n) - n // 2) <= 2 * np.arange(levels)[:, None]
+        yield f"pyramid {levels}", lambda r=reach, n=n: sparse.reach_view(r, n // 2, title="Who can change it?")
+    for n in (1, 4, 10, 16):
+        yield f"painted {n}", lambda n=n: sparse.painted_map(np.eye(n), weights(n, n), words(n), [0.1] * 6, 1.0)
+    for n in (1, 3, 4):
+        seen = {f"way number {k}": np.eye(8, dtype=bool) for k in range(n)}
+        yield f"pixels {n}", lambda seen=seen: sparse.pixel_panels(np.tri(8), (4, 7), seen)
+
+
+FIGURES |= dict(sparse_figures())
 
 
 def texts(figure) -> list[tuple[str, float, object]]:
@@ -381,6 +415,11 @@ def test_wrong_shapes_are_refused():
         "memory lines": (lambda: long_memory.measured_lines({"a": [[1, 2]]}, ["0"], xlabel="", ylabel=""), "seeds x 1"),
         "reach": (lambda: long_memory.reach_grid(np.ones((2, 5)), 2), "segments of equal length"),
         "shift": (lambda: long_memory.shift_panels(5, 6), "5 queries and 6 keys"),
+        "pattern": (lambda: sparse.pattern_panels({"a": np.ones((2, 3))}), "(2, 3): needed is (N, N)"),
+        "no pattern": (lambda: sparse.pattern_panels({}), "0 patterns"),
+        "pyramid": (lambda: sparse.reach_view(np.ones((2, 5)), 5), "at=5"),
+        "painted": (lambda: sparse.painted_map(np.eye(3), weights(2, 3), words(3), [1], 1), "(2, 3), 3 words"),
+        "pixels": (lambda: sparse.pixel_panels(np.ones((2, 2)), (0, 0), {}), "0 panels"),
         "read": (lambda: long_memory.memory_view(long_memory.Read("abc", [1.0] * 3, 2, 0, 1, 1, (0,), (9.0,), 0)),
                  "segments of 2"),
         "head maps": (lambda: plots.head_maps(words(2), words(3), weights(2, 2, 3)), "heads x 3 target x 2 source"),

@@ -32,11 +32,13 @@ from course_utils.widgets import (
     SentencePicker,
     Stepper,
     ToggleGrid,
+    buckets,
     embeddings,
     gates,
     kernels,
     long_memory,
     self_attention,
+    sparse,
     tagging,
     training,
 )
@@ -183,6 +185,13 @@ EXPLORERS |= {
     "random features": lambda: kernels.favor_explorer(N=16, d=8),
     "recall": kernels.recall_slider,
 }
+EXPLORERS |= {
+    "pattern painter": lambda: sparse.pattern_painter(
+        "a cat that we see sees her".split(), {"even": torch.full((7, 7), 1 / 7), "own": torch.eye(7)}
+    ),
+    "reach": lambda: sparse.reach_slider(N=21),
+}
+EXPLORERS |= {"buckets": lambda: buckets.lsh_plane(rounds=3), "sinkhorn": lambda: buckets.sinkhorn_slider(most=4)}
 
 
 def a_reader() -> TransformerXL:

@@ -271,8 +271,8 @@ MISTAKES_4 = [
 def check_21_4(answer):
     """**Exercise 21.4 · ●●○○○ · 8 min** - Sinkhorn's iterations
 
-    Write `sinkhorn(logits, iterations)`: `logits` (n, n), some of them in the hundreds. In each iteration divide first
-    every column of exp(logits) by its sum, then every row. Return the table (n, n).
+    Write `my_sinkhorn(logits, iterations)`: `logits` (n, n), some of them in the hundreds. In each iteration divide
+    first every column of exp(logits) by its sum, then every row. Return the table (n, n).
 
     Hint 1: dividing is subtracting a logarithm: logits - torch.logsumexp(logits, dim, keepdim=True).
     Hint 2: columns sum over dimension 0, rows over dimension 1; exp only at the end.

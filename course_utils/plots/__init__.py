@@ -5,6 +5,7 @@ fixed context and marked sentences. A notebook writes `from course_utils import 
 """
 
 from course_utils.plots.attention import STAGES, AttentionStep, alignment_map, attention_step
+from course_utils.plots.buckets import plane_buckets
 from course_utils.plots.curves import bars_with_seeds, capacity_curve, length_curve, loss_curve, steering_bars
 from course_utils.plots.embeddings import cosine_bars, task_shapes, window_step, word_map
 from course_utils.plots.gates import UnitTrace, forgetting, gate_strips, lstm_unit, memory_lines
@@ -49,6 +50,7 @@ __all__ = [
     "memory_strip",
     "new_figure",
     "next_symbols",
+    "plane_buckets",
     "seq2seq_unrolled",
     "show",
     "split_frame",

@@ -17,7 +17,7 @@ from course_utils.plots.style import (
     SERIES,
     SMALL,
     VERMILLION,
-    ink,
+    label_line_ends,
     new_figure,
     styled,
     text_on,
@@ -74,13 +74,13 @@ def lsh_view(points, labels, arrows, nearest, recall: Sequence[float], seen: Seq
         plane.plot(*points[[i, j]].T, color="black" if met else VERMILLION, lw=2 if met else 1, ls="-" if met else ":")
     _plane(plane, points, labels, arrows)
     plane.set_title(f"round {at}: arrows own buckets", fontsize=SMALL)
-    axes = figure.add_axes((0.55, 0.15, 0.28, 0.7))
-    for values, name, colour, marker in ((recall, "nearest\nfound", BLUE, "o"), (seen, "pairs\nseen", VERMILLION, "s")):
+    axes = figure.add_axes((0.54, 0.15, 0.27, 0.7))
+    for values, colour, marker in ((recall, BLUE, "o"), (seen, VERMILLION, "s")):
         axes.plot(rounds, values, color=colour, marker=marker, ls="-" if marker == "o" else "--")
-        axes.annotate(name, (rounds[-1], values[-1]), (10, 0), textcoords="offset points", va="center",
-                      color=ink(colour), annotation_clip=False)  # fmt: skip
         axes.plot(at, values[at - 1], marker=marker, ms=13, mfc="none", mec="black", ls="")
     axes.set(ylim=(0, 1.05), xticks=rounds, xlabel="rounds", title="share")
+    ends = (("nearest found", recall, BLUE), ("pairs seen", seen, VERMILLION))
+    label_line_ends(axes, [(name, rounds[-1], values[-1], colour) for name, values, colour in ends])
     return figure
 
 
@@ -100,7 +100,7 @@ def sinkhorn_view(table, columns: Sequence[float], at: int) -> Figure:
         axes.text(n - 0.35, i, f"{table[i].sum():.2f}", va="center", fontsize=SMALL, color=GREY)
         axes.text(i, -0.75, f"{table[:, i].sum():.2f}", ha="center", fontsize=SMALL, color=GREY)
     axes.set(xticks=[], yticks=[])
-    figure.text(0.03, 0.935, f"after {at} iterations, with its sums", fontsize=LARGE)
+    figure.text(0.03, 0.935, f"iterations: {at}; sums outside", fontsize=LARGE)
     right = figure.add_axes((0.65, 0.17, 0.31, 0.65))
     right.semilogy(range(len(columns)), np.maximum(columns, 1e-9), color=BLUE, marker="o", ms=5)
     right.plot(at, max(columns[at], 1e-9), marker="o", ms=13, mfc="none", mec="black", ls="")

@@ -90,7 +90,7 @@ def sinkhorn_slider(logits=LOGITS, most: int = 12) -> Explorer:
         everywhere = torch.ones_like(scores, dtype=torch.bool)
         tables = [sinkhorn(scores / temperature, everywhere, k) for k in range(most + 1)]
         off = [float((table.sum(0) - 1).abs().max()) for table in tables]
-        text = (f"{iterations} iterations, temperature {temperature:g}: columns are off by at most "
+        text = (f"iterations: {iterations}, temperature {temperature:g}: columns are off by at most "
                 f"{off[iterations]:.2g}, the largest entry is {float(tables[iterations].max()):.2f}.")  # fmt: skip
         return sinkhorn_view(tables[iterations], off, iterations), text
 
