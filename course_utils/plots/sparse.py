@@ -97,14 +97,14 @@ def painted_map(pattern, weights, words: Sequence[str], reached: Sequence[float]
             f"{pattern.shape}, {n} words and at least one layer."
         )
     figure = new_figure(8.0, 5.4)
-    axes = figure.add_axes((0.13, 0.03, 0.5, 0.5 * 8 / 5.4))
+    axes = figure.add_axes((0.16, 0.03, 0.48, 0.48 * 8 / 5.4))
     shade = mpl.colormaps[MAP](np.sqrt(weights / max(weights.max(), 1e-12)))[:, :, :3]
     _cells(axes, np.where(pattern[:, :, None], shade, mpl.colors.to_rgb(PALE)))
     i, j = np.nonzero(~pattern & (weights > 0.01))
     axes.scatter(j, i, s=weights[i, j] * (3200 / n), color=VERMILLION, lw=0)
     for k, word in enumerate(words):
-        axes.text(-0.7, k, word, ha="right", va="center", fontsize=SMALL)
-        axes.text(k, -0.7, word, ha="center", va="bottom", rotation=90, fontsize=SMALL)
+        axes.text(-0.5 - 0.02 * n, k, word, ha="right", va="center", fontsize=SMALL)
+        axes.text(k, -0.5 - 0.02 * n, word, ha="center", va="bottom", rotation=90, fontsize=SMALL)
     share = pattern.mean()
     for k, (name, value, colour) in enumerate((("pairs looked at", share, BLUE), ("mass kept", kept, ORANGE))):
         axes = figure.add_axes((0.68, 0.8 - 0.17 * k, 0.21, 0.06))
@@ -128,7 +128,7 @@ def pixel_panels(image, at: tuple[int, int], seen: Mapping[str, Sequence]) -> Fi
     if image.ndim != 2 or not 1 <= len(seen) <= 4 or any(np.shape(s) != image.shape for s in seen.values()):
         raise ValueError(f"a picture of shape {image.shape} and {len(seen)} panels: needed are 1 to 4 of that shape.")
     n = len(seen)
-    side = 7.8 / n - 0.15
+    side = min(3.2, 7.8 / n - 0.15)
     height = side + 0.75
     figure = new_figure(8.0, height)
     grey = np.repeat((1 - 0.75 * image / max(image.max(), 1e-12))[:, :, None], 3, 2)
@@ -139,6 +139,6 @@ def pixel_panels(image, at: tuple[int, int], seen: Mapping[str, Sequence]) -> Fi
         axes.imshow(np.where(some[:, :, None], 0.35 * grey + 0.65 * tint, grey), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.set_title(name, fontsize=SMALL)
-        axes.plot(at[1], at[0], marker="s", color=VERMILLION, ms=30 / n + 4, mec="black")
+        axes.plot(at[1], at[0], marker="s", color=VERMILLION, ms=3.5 * side + 3, mec="black")
         axes.text(0, -0.03, f"{some.sum()} pixels", transform=axes.transAxes, fontsize=SMALL, va="top", color=GREY)
     return figure

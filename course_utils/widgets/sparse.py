@@ -77,8 +77,8 @@ def pattern_painter(
         name=w.Dropdown(options=list(tables), description="map"),
         window=w.IntSlider(window, 0, n - 1, description="window w, each side"),
         stride=w.IntSlider(stride, 0, n - 1, description="stride (0: none)"),
-        n_global=w.IntSlider(n_global, 0, 3, description="global tokens"),
         n_random=w.IntSlider(n_random, 0, 4, description="random places a row"),
+        n_global=w.IntSlider(n_global, 0, 3, description="global tokens"),
         painted=ToggleGrid(rows, [str(k + 1) for k in range(n)]),
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def reach_slider(N: int = 41, window: int = 2, layers: int = 3) -> Explorer:
         return reach_view(reach, at, title=f"Who can change place {at}?"), said
 
     return Explorer(
-        draw, window=w.IntSlider(window, 0, 6, description="window w, each side"),
+        draw, window=w.IntSlider(window, 1, 6, description="window w, each side"),
         layers=w.IntSlider(layers, 1, 6, description="layers L"), causal=w.Checkbox(False, description="causal"),
         alt="A pyramid of places: one in the last layer, below it those that it depends on in each layer, down to the "
         "words.",
