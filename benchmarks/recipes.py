@@ -18,6 +18,9 @@ from benchmarks import (
     recipes05,
     recipes13,
     recipes14,
+    recipes15,
+    recipes16,
+    recipes17,
     recipes20,
     recipes21,
     recipes22,
@@ -228,6 +231,9 @@ RECIPES = [
     *recipes21.RECIPES,
     *recipes22.RECIPES,
     *recipes23.RECIPES,
+    *recipes15.RECIPES,
+    *recipes16.RECIPES,
+    *recipes17.RECIPES,
     *translations("live", ("fixed-every-step",), steps=540, lr=5e-3),  # what notebook 06 trains in class, seed 0
     *translations("live", ("attentive",), steps=700, seeds=(7, 8, 9)),  # and 07, seed 7
     *translations("45-seconds", tuple(SETTINGS)),

@@ -76,7 +76,7 @@ def test_greedy_feeds_back_its_own_words():
         decoded = greedy(model, source)
         assert decoded.tokens.tolist() == [target_in[1:]]
         right = model(source, torch.tensor([target_in[:-1]])).log_softmax(-1)[0]
-        expected = sum(float(right[t, token]) for t, token in enumerate(target_in[1:]))
+        expected = sum(right[t, token].item() for t, token in enumerate(target_in[1:]))
         assert float(decoded.log_prob) == pytest.approx(expected, abs=1e-4)
 
 

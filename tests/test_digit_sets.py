@@ -6,12 +6,12 @@ import torch
 from course_utils.corpora.digit_sets import (
     SPLITS,
     SetBatches,
-    _pictures,
     as_set,
     digits_hash,
     load_digit_sets,
     shuffled,
 )
+from course_utils.corpora.digits import read_digits
 from course_utils.models.set_baselines import DeepSets, ListMLP, RasterMLP, accuracy, n_parameters, raster
 from course_utils.models.set_transformer import SetTransformer
 
@@ -31,7 +31,7 @@ def test_the_splits_share_no_picture_and_lose_none():
     assert places == list(range(1797))
     assert digits_hash() == digits_hash() and len(digits_hash()) == 12
     labels = torch.cat([load_digit_sets(split).labels for split in SPLITS])
-    assert torch.equal(labels, _pictures()[1]) and labels.unique().tolist() == list(range(10))
+    assert torch.equal(labels, read_digits()[1]) and labels.unique().tolist() == list(range(10))
     with pytest.raises(ValueError, match="'dev'"):
         load_digit_sets("dev")
 
@@ -41,8 +41,8 @@ def test_a_set_holds_the_picture():
     picture[0, 7], picture[7, 0], picture[3, 4] = 16, 1, 8
     assert torch.allclose(as_set(picture), torch.tensor([[1, -1, 1], [1 / 7, -1 / 7, 0.5], [-1, 1, 1 / 16]]))
     sets = load_digit_sets("valid")
-    pictures = raster(sets.elements, sets.mask)
-    assert torch.allclose(pictures * 16, _pictures()[0][SPLITS["valid"]], atol=1e-5)  # nothing was lost
+    pictures = raster(sets.elements, sets.mask)  # nothing was lost
+    assert torch.allclose(pictures * 16, read_digits()[0][SPLITS["valid"]].view(-1, 8, 8), atol=1e-5)
     assert not sets.elements[~sets.mask].any() and int(sets.mask.sum(1).max()) == sets.mask.shape[1]
     with pytest.raises(ValueError, match="8 x 8"):
         as_set(torch.zeros(7, 8))

@@ -136,9 +136,10 @@ def test_lines_are_what_they_should_be():
 def test_batches_of_lines_resume():
     batches = PlacesBatches(4, seed=2)
     stream = batches.forever()
-    next(stream)
+    first = next(stream)
     state = batches.state_dict()
     second = next(stream)
+    assert not torch.equal(first.words, second.words)
     again = PlacesBatches(4, seed=2)
     again.load_state_dict(state)
     assert torch.equal(next(again.forever()).words, second.words)
@@ -183,6 +184,10 @@ def test_the_model_and_its_scores(keys, readout):
         TwoPlaces(5, 8, 2, "marks", "cubic")
     same = torch.allclose(weights.sort(-1).values, weights[:1].sort(-1).values)
     assert same == (keys == "marks")                                      # what the keys see, the weights can say
+    with torch.no_grad():
+        model.attention.in_proj.weight[:16] = 0                               # equal weights: only the values differ
+    unmarked = model(line.words, torch.full_like(line.marks, PLAIN))
+    assert torch.allclose(model(line.words, line.marks), unmarked, atol=1e-6) == (keys == "marks")
 
 
 def test_two_heads_learn_what_one_cannot():

@@ -11,9 +11,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from course_utils import plots
+from course_utils.models.pieces import PIECES
 from course_utils.plots import buckets as bucket_plots
 from course_utils.plots import kernels as kernel_plots
-from course_utils.plots import long_memory, self_attention, sparse, style
+from course_utils.plots import long_memory, positions, self_attention, sparse, style, transformer
+from course_utils.plots import training as recipe
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
 from course_utils.plots.normalisation import beside_neighbours, cells_together, scale_by_layer
@@ -228,6 +230,24 @@ def head_figures():
 FIGURES |= dict(head_figures())
 
 
+def recipe_figures():
+    for depth in (1, 2, 12):
+        norms = {"pre-norm": [0.1] * depth, "post-norm": list(np.geomspace(0.001, 0.9, depth))}
+        yield f"gradient by block {depth}", lambda norms=norms: recipe.gradient_by_block(norms, title="decoder")
+    rates = {"the paper's": [0.001 * min(n, 40 / n) for n in range(1, 400)], "this course's": [0.01] * 300}
+    yield "rates", lambda: recipe.rate_curves(rates, title="Two schedules")
+    for L, H in ((1, 1), (6, 12), (12, 16)):
+        yield f"head grid {L}", lambda L=L, H=H: recipe.head_grid(weights(L, H), marked=[(L - 1, 0)], title="Who")
+    yield "head grid, counts", lambda: recipe.head_grid(np.eye(6, 12) * 10, most=10, digits=0, title="Twins")
+    spelt = {("n", "e", "w", "est</w>"): 6, (*"internati", "o</w>"): 12, ("l",): 1}
+    pairs = [("e + w", 6), ("internationa + lly</w>", 5), ("l + o", 4), ("a + b", 3), ("c + d", 2), ("e + f", 1)]
+    yield "merges", lambda: recipe.merge_frame(spelt, "est</w>", pairs, title="merge 2: es + t")
+    yield "merges, done", lambda: recipe.merge_frame({("low</w>",): 2}, "", [], title="characters only")
+
+
+FIGURES |= dict(recipe_figures())
+
+
 def self_attention_figures():
     for n, start, end in ((2, 0, 1), (9, 2, 8), (16, 0, 15), (12, 5, 6)):
         yield f"path {n}", lambda n=n, s=start, e=end: self_attention.path_lengths(words(n), s, e)
@@ -318,6 +338,44 @@ def sparse_figures():
 
 
 FIGURES |= dict(sparse_figures())
+def position_figures():
+    for n, d in ((1, 2), (16, 4), (64, 64)):
+        yield f"positions {n}", lambda n=n, d=d: positions.position_view(vectors(n, d), 0, n - 1, title="A table")
+    for n in (1, 4, 6):
+        yield f"clocks {n}", lambda n=n: positions.clocks([10.0**-k for k in range(n)], 3, 2)
+    for k, (m, n) in enumerate(((0, 0), (3, 1), (24, 12), (1, 12))):
+        q, key = np.array([1.0, 0.5]), np.array([0.5, 1.0]) * (1 + k)
+        yield f"turned pairs {k}", lambda q=q, key=key, m=m, n=n: positions.turned_pairs(q, key, m, n, 0.5)
+    for n in (1, 4):
+        panels = {f"head {k}": vectors(8, 8) for k in range(n)}
+        yield f"small maps {n}", lambda p=panels, n=n: positions.small_maps(p, xlabel="k", ylabel="q", values=n == 1)
+    yield "a flat map", lambda: positions.small_maps({"flat": [[1.0]]})
+    schemes = {f"scheme {k}": runs(0.1 * k, 1.0, 29) for k in range(6)}
+    yield "places", lambda: positions.place_curve(schemes, 3, 16, chance=0.125, title="Place by place")
+    four = vectors(4, 8, 8)
+    yield "convolution", lambda: positions.convolution_view(four[0], abs(four[1]), (3, 4), *four[2:], head="head 9")
+
+
+FIGURES |= dict(position_figures())
+
+
+def transformer_figures():
+    yield "transformer", transformer.transformer_diagram
+    for piece, said in PIECES.items():
+        yield f"without {piece}", lambda p=piece, s=said: transformer.piece_view(
+            p, s, runs(0.0, 0.9), runs(0.0, 0.5), BUCKETS, trained=3
+        )
+    for n, T, step in ((1, 1, 0), (6, 7, 0), (6, 7, 6), (11, 13, 12), (11, 13, 5), (2, 13, 3), (11, 2, 1)):
+        film = transformer.TransformerFilm(
+            words(n), words(T), words(T), weights(2, 4, n, n), weights(2, 4, T, T), weights(2, 4, T, n),
+            ((("international", 1.0), ("le", 0.5), ("a", 0.0)),) * T,
+        )
+        yield f"translation {n}, {T}, {step}", lambda f=film, s=step: transformer.transformer_frame(f, s, 1, 3)
+    costs = {"with the cache": [1.0, 2.0, 3.0], "without": [1.0, 4.0, 900.0]}
+    yield "costs", lambda: transformer.cost_lines(costs, (8, 16, 32), xlabel="words", ylabel="CPU ms", title="Costs")
+
+
+FIGURES |= dict(transformer_figures())
 
 
 def texts(figure) -> list[tuple[str, float, object]]:
@@ -422,6 +480,10 @@ def test_wrong_shapes_are_refused():
         "pixels": (lambda: sparse.pixel_panels(np.ones((2, 2)), (0, 0), {}), "0 panels"),
         "read": (lambda: long_memory.memory_view(long_memory.Read("abc", [1.0] * 3, 2, 0, 1, 1, (0,), (9.0,), 0)),
                  "segments of 2"),
+        "no block": (lambda: recipe.gradient_by_block({"a": [], "b": []}), "at least one"),
+        "blocks differ": (lambda: recipe.gradient_by_block({"a": [1], "b": [1, 2]}), "same number of blocks"),
+        "head grid": (lambda: recipe.head_grid([1, 2]), "layers x heads"),
+        "long word": (lambda: recipe.merge_frame({tuple("abcdefghijklmnop"): 1}), "too long for the picture"),
         "head maps": (lambda: plots.head_maps(words(2), words(3), weights(2, 2, 3)), "heads x 3 target x 2 source"),
         "head costs": (lambda: plots.head_costs({"encoder": []}), "at least one head"),
         "orders": (lambda: kernel_plots.product_orders(8, 4, (1, 2), (1,)), "one of each for each"),
@@ -448,6 +510,13 @@ def test_wrong_shapes_are_refused():
         "surface shape": (lambda: plots.surface_with_paths(plots.Surface(lambda x, y: x[0], (0, 1), (0, 1))),
                           "point by point"),
         "no surface": (lambda: plots.surface_with_paths({}), "0 surfaces"),
+        "place": (lambda: positions.position_view(vectors(4, 4), 4), "there are 0 to 3"),
+        "no clock": (lambda: positions.clocks([], 0, 1), "0 clocks"),
+        "maps": (lambda: positions.small_maps({str(k): vectors(2, 2) for k in range(5)}), "5 panels"),
+        "place lines": (lambda: positions.place_curve({"a": [[1.0]], "b": [[1.0, 2.0]]}, 0, 1), "the same places"),
+        "too many schemes": (lambda: positions.place_curve({}, 0, 1), "0 lines"),
+        "four pictures": (lambda: positions.convolution_view(*vectors(2, 3, 3), (0, 0), vectors(3, 3), vectors(2, 2)),
+                          "of one size"),
     }.values():
         with pytest.raises(ValueError) as error:
             draw()

@@ -386,6 +386,13 @@ def test_rows_filter_and_refuse_to_find_nothing(small):
         rows(model="lstm", split="3-7", file=small)
 
 
+def test_rows_follow_the_file_and_are_the_callers_own(small):
+    rows(file=small)[0]["scores"].clear()
+    assert rows(file=small)[0]["scores"] == {"em": 0.9}
+    small.write_text(json.dumps(row_of("rnn", "3-7", 0, 0.5)) + "\n")
+    assert [row["scores"]["em"] for row in rows(file=small)] == [0.5]
+
+
 def test_spread_and_table(small):
     found = rows(file=small)
     assert spread(found[:2], "em") == pytest.approx(Spread(0.8, 0.7, 0.9, 2))

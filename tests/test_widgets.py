@@ -21,6 +21,7 @@ from course_utils.models.bahdanau import BahdanauSeq2Seq
 from course_utils.models.fixed_context import FixedContextSeq2Seq
 from course_utils.models.heads import all_heads, without
 from course_utils.models.language_model import CharLanguageModel
+from course_utils.models.pieces import PIECES
 from course_utils.models.reading import remembering, segment_losses
 from course_utils.models.tagger import Tagger
 from course_utils.models.transformer import Transformer
@@ -37,6 +38,7 @@ from course_utils.widgets import (
     gates,
     kernels,
     long_memory,
+    recipes,
     self_attention,
     sparse,
     tagging,
@@ -55,8 +57,10 @@ from course_utils.widgets.heads import (
     split_film,
     split_player,
 )
+from course_utils.widgets.positions import convolution_slider, position_explorer, rotary_turner
 from course_utils.widgets.sweep import actions, sweep
 from course_utils.widgets.traces import compare_weights, read_sentence, steer, trace_attention, trace_fixed
+from course_utils.widgets.transformer import piece_explorer, trace_transformer, transformer_player
 
 PAIRS = [
     Pair(tuple(s.split()), tuple(t.split()), sure=frozenset(links), possible=frozenset(links))
@@ -158,6 +162,11 @@ EXPLORERS = {
         [p.source for p in PAIRS], {w: torch.randn(4, generator=torch.Generator().manual_seed(i)) for i, w in
                                     enumerate(SOURCE.words)},
     ),
+    "depth": lambda: recipes.depth_explorer(
+        {norm: {n: {stack: [0.1 * (k + 1 + i) for k in range(n)] for i, stack in enumerate(("encoder", "decoder"))}
+                for n in (2, 6)} for norm in ("pre", "post")}
+    ),
+    "merges": lambda: recipes.merge_player({"low": 5, "lower": 2, "newest": 6, "widest": 3}, 5),
     "heads": lambda: head_explorer(transformer(), SOURCE, TARGET, PAIRS[:2]),
     "split": split_player,
     "grid": lambda: Explorer(
@@ -178,6 +187,15 @@ EXPLORERS |= {
     "four vectors": lambda: self_attention.four_vectors(FOUR, *THREE),
     "width": self_attention.width_slider,
     "mask painter": lambda: self_attention.mask_painter(FOUR, *THREE),
+    "transformer": lambda: transformer_player(transformer(), SOURCE, TARGET, PAIRS[:2]),
+    "pieces": lambda: piece_explorer(
+        [[0.9, 0.5]] * 3, {p: [[0.1 * k, 0.0]] for k, p in enumerate(PIECES)}, ("3-7", "8-11"), trained=1
+    ),
+}
+EXPLORERS |= {
+    "positions": position_explorer,
+    "rotary": lambda: rotary_turner(FOUR[0], FOUR[2]),
+    "convolution": lambda: convolution_slider(torch.arange(20.0).view(4, 5).sin(), torch.arange(9.0).view(3, 3)),
 }
 EXPLORERS |= {
     "order of products": kernels.order_slider,
@@ -523,3 +541,28 @@ def test_what_the_memory_widget_says():
     assert f"perplexity {losses.mean().exp():.2f}; character 16 costs {losses[0, 31]:.2f} nats" in explorer.text
     with pytest.raises(ValueError, match="too few to show 40 segments"):
         long_memory.memory_explorer(model, LETTERS, READ, segment=16, rows=40, lanes=2)
+def test_the_transformer_player_shows_what_greedy_does():
+    model = transformer()
+    for pair in PAIRS:
+        film = trace_transformer(model, pair.source, SOURCE, TARGET, longest=7)
+        decoded = greedy(model, torch.tensor([SOURCE.encode(pair.source)]), max_length=7)
+        said = [TARGET.words[i] if i != END else "<end>" for i in decoded.tokens[0].tolist()]
+        assert list(film.written) == said and film.read == ("<begin>", *said[:-1])
+        assert film.cross[-1].mean(0) == pytest.approx(decoded.attention[0].numpy(), abs=1e-6)
+        assert np.triu(film.decoder, 1).max() == 0 and film.encoder.sum(-1) == pytest.approx(1, abs=1e-5)
+        for best, word in zip(film.candidates, said, strict=True):
+            assert word in [w for w, _ in best] and best[0][1] >= best[1][1] >= best[2][1]
+
+
+def test_the_transformer_player_follows_its_sentence():
+    player = EXPLORERS["transformer"]()
+    player.controls["at"].value = 3
+    player.controls["head"].value = 2
+    assert "Next word: " in player.text and "across at" in player.text
+    player.controls["sentence"].list.index = 1
+    assert player.controls["at"].value == 0 and player.controls["head"].value == 2 and player.error is None
+
+
+def test_the_piece_explorer_refuses_unknown_pieces():
+    with pytest.raises(ValueError, match="no piece 'wheels'"):
+        piece_explorer([[0.5]], {"wheels": [[0.1]]}, ["3-7"])

@@ -1,4 +1,4 @@
-"""Handwritten digits as sets: the inked pixels of scikit-learn's 8x8 pictures, in no order. Notebook 14.
+"""Handwritten digits as sets: the inked pixels of the 8x8 pictures of digits.py, in no order. Notebook 14.
 
 An element is (x, y, grey): x and y from -1 (left, top) to 1, grey from 1/16 to 1; white pixels are left out. The
 1,797 pictures (UCI, Optical Recognition of Handwritten Digits, its test part) are split where they stand: the first
@@ -8,10 +8,11 @@ An element is (x, y, grey): x and y from -1 (left, top) to 1, grey from 1/16 to 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
+
+from course_utils.corpora.digits import read_digits
 
 SPLITS = {"train": slice(0, 1197), "valid": slice(1197, 1397), "test": slice(1397, 1797)}
 SIDE = 8
@@ -44,18 +45,9 @@ class DigitSets:
         return len(self.labels)
 
 
-@cache
-def _pictures() -> tuple[Tensor, Tensor]:
-    """(1797, 8, 8) whole numbers 0-16, and the digits."""
-    from sklearn.datasets import load_digits  # a second of CPU time; only here
-
-    bunch = load_digits()
-    return torch.tensor(bunch.images, dtype=torch.float32), torch.tensor(bunch.target)
-
-
 def digits_hash() -> str:
     """Twelve hex digits that change with any pixel or label."""
-    images, labels = _pictures()
+    images, labels = read_digits()
     return hashlib.sha256(images.numpy().tobytes() + bytes(labels.tolist())).hexdigest()[:12]
 
 
@@ -71,8 +63,8 @@ def load_digit_sets(split: str) -> DigitSets:
     """All sets of "train", "valid" or "test"."""
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}: one of {', '.join(map(repr, SPLITS))}")
-    images, labels = (part[SPLITS[split]] for part in _pictures())
-    sets = [as_set(picture) for picture in images]
+    images, labels = (part[SPLITS[split]] for part in read_digits())
+    sets = [as_set(picture.view(SIDE, SIDE)) for picture in images]
     elements = torch.nn.utils.rnn.pad_sequence(sets, batch_first=True)    # (N, n, 3)
     sizes = torch.tensor([len(some) for some in sets])
     return DigitSets(elements, torch.arange(elements.shape[1]) < sizes[:, None], labels, list(range(len(sets))))
