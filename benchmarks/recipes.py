@@ -25,6 +25,7 @@ from benchmarks import (
     recipes21,
     recipes22,
     recipes23,
+    recipes24,
 )
 from benchmarks.experiment import Experiment, Recipe
 from course_utils.corpora.mini import load_split, load_test_buckets
@@ -231,6 +232,7 @@ RECIPES = [
     *recipes21.RECIPES,
     *recipes22.RECIPES,
     *recipes23.RECIPES,
+    *recipes24.RECIPES,
     *recipes15.RECIPES,
     *recipes16.RECIPES,
     *recipes17.RECIPES,

@@ -2,7 +2,8 @@
 
     listops      [MAX 2 9 [MIN 4 7 ] 0 ] -> 9: a tree of operations on digits, read flat (Nangia and Bowman 2018, as
                  used in the Long Range Arena of Tay et al. 2021)
-    retrieval    pairs of key and value, in any order; at the end one key, and its value is the answer
+    retrieval    facts, each a key with its value in one word, scattered among filler words; behind them every key is
+                 asked for, and its value is the answer
     pixels       a handwritten digit, 8 x 8 doubled to 16 x 16, read row by row as 256 greys (real pictures)
     duplication  0 w 0 w: a random word and once more itself, read from left to right; the second copy is predicted
                  (Kitaev et al. 2020, section 5)
@@ -29,8 +30,8 @@ PICTURES = {"train": (0, 1197), "valid": (1197, 1497), "test": (1497, 1797)}
 
 @dataclass
 class Sequences:
-    """source (B, N) long with pads behind; answer (B,) long classes or, of duplication, (B, N) next ids with 0 where
-    nothing is asked."""
+    """source (B, N) long with pads behind; answer (B,) long classes or, of retrieval and duplication, (B, N)
+    ids with 0 where nothing is asked."""
 
     source: Tensor
     answer: Tensor
@@ -119,21 +120,27 @@ def _padded(rows: list[list[int]], answer: Tensor) -> Sequences:
 
 
 def retrieval_tokens(n_keys: int, n_values: int) -> int:
-    return 1 + n_keys + n_values
+    return 2 + n_keys + n_keys * n_values
 
 
-def draw_retrieval(n: int, n_pairs: int, n_keys: int, n_values: int, generator: torch.Generator) -> Sequences:
-    """`n` lists of `n_pairs` pairs (different keys, any values), then one of the keys: N = 2 · n_pairs + 1.
+def draw_retrieval(n: int, length: int, n_keys: int, n_values: int, generator: torch.Generator) -> Sequences:
+    """`n` texts of `length` words: a fact for each of `n_keys` keys among fillers, then the keys in another order.
 
-    Ids: 1 … n_keys are keys, the next n_values values; answers are counted from 0.
+    Ids: 1 is the filler, 2 … n_keys + 1 ask for a key, the rest are the facts, key by key. Answers: value + 1.
     """
-    if n < 1 or not 1 <= n_pairs <= n_keys or n_values < 2:
-        raise ValueError(f"{n_pairs} pairs of {n_keys} keys and {n_values} values: at most one pair a key, 2 values")
-    keys = torch.rand(n, n_keys, generator=generator).argsort(1)[:, :n_pairs] + 1                # (n, pairs)
-    values = torch.randint(n_values, (n, n_pairs), generator=generator)
-    asked = torch.randint(n_pairs, (n, 1), generator=generator)
-    pairs = torch.stack([keys, values + n_keys + 1], -1).flatten(1)                              # k v k v ...
-    return Sequences(torch.cat([pairs, keys.gather(1, asked)], 1), values.gather(1, asked)[:, 0], list(range(n)))
+    text = length - n_keys
+    if n < 1 or n_keys < 1 or n_values < 2 or text < n_keys:
+        raise ValueError(f"length={length}, n_keys={n_keys}, n_values={n_values}: facts and questions need "
+                         f"{2 * n_keys} places, and a value is one of 2 or more")  # fmt: skip
+    where = torch.rand(n, text, generator=generator).argsort(1)[:, :n_keys]                      # of key 0, 1, …
+    values = torch.randint(n_values, (n, n_keys), generator=generator)
+    source = torch.ones(n, length, dtype=torch.long)
+    source.scatter_(1, where, 2 + n_keys + torch.arange(n_keys) * n_values + values)
+    asked = torch.rand(n, n_keys, generator=generator).argsort(1)
+    source[:, text:] = 2 + asked
+    answer = torch.zeros_like(source)
+    answer[:, text:] = 1 + values.gather(1, asked)
+    return Sequences(source, answer, list(range(n)))
 
 
 def draw_duplication(n: int, length: int, n_symbols: int, generator: torch.Generator) -> Sequences:
