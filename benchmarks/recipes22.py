@@ -1,4 +1,4 @@
-"""The runs of notebook 22: an encoder that fills in hidden characters, around four plugs, and associative recall."""
+"""The runs of notebook 22: an encoder that fills in hidden characters, around three plugs, and associative recall."""
 
 from functools import partial
 
@@ -69,14 +69,14 @@ def generated() -> str:
     return "generated"
 
 
-LINFORMER = {"plug": "linformer", "size": 64}
-PLUGS = {"dense": {"plug": "dense"}, "linear": {"plug": "linear"}, "linformer-64": LINFORMER}
+PLUGS = {"dense": {"plug": "dense"}, "linear": {"plug": "linear"}, "linformer-64": {"plug": "linformer", "size": 64}}
 PAIRS = {8: (4, 8, 16, 32), 16: (8, 16, 32, 64), 32: (16, 32, 64, 128)}  # d -> n: d/2, d, 2d, 4d
 
 RECIPES = [
     *(Recipe("22", name, "hidden-live", partial(hidden, steps=300, **plug), corpus=plays_hash)  # dense: in class
       for name, plug in PLUGS.items()),
-    Recipe("22", "linformer-64", "hidden-long", partial(hidden, steps=1200, **LINFORMER), corpus=plays_hash),
+    *(Recipe("22", name, "hidden-long", partial(hidden, steps=1200, **plug), corpus=plays_hash)
+      for name, plug in PLUGS.items()),
     *(Recipe("22", f"{kind}-{d:02d}", f"recall-{n:03d}", partial(recall, kind=kind, d=d, n=n), corpus=generated)
       for d, several in PAIRS.items() for kind, n in (*(("linear", n) for n in several), ("softmax", several[-1]))),
 ]  # fmt: skip

@@ -102,7 +102,7 @@ def test_inside_a_layer():
         (lambda plug, x: plug(x, x, x, causal=True), "Linformer cannot be causal: every mixture holds all keys"),
         (lambda plug, x: plug(x, x, x, mask=torch.ones(9, 9).bool()), "Linformer cannot be given a mask of pairs"),
         (lambda plug, x: plug(x, *[x.repeat(1, 2, 1)] * 2), "stands at place 17, .* before max_length=9"),
-        (lambda plug, x: plug(x, x, x, positions=(torch.arange(0, 18, 2),) * 2), "words must stand at consecutive ones"),
+        (lambda plug, x: plug(x, x, x, positions=(torch.arange(0, 18, 2),) * 2), "must stand at consecutive ones"),
         (lambda plug, x: LinformerAttention(9, 0), "k must be a positive whole number"),
     ],
 )
