@@ -1,5 +1,5 @@
 """The runs of notebook 20: a tagger that sees everything, windows imposed on it afterwards, and taggers trained with a
-window. Rows of "tags" are trained for the models in MODELS; those of WAITING have a recipe and no row yet."""
+window. "tags" are 300 updates, "long" 1,500: does the tagger that sees everything catch up?"""
 
 from functools import partial
 
@@ -15,8 +15,10 @@ from course_utils.models.tagger import LabelBatches, ambiguous_words, labelled, 
 from course_utils.seeds import seed_everything
 from course_utils.text import Vocabulary
 
-MODELS = {"dense": None, "window-1": (1, 0)}                              # name -> window on each side, global tokens
-WAITING = {"window-2": (2, 0), "window-4": (4, 0), "window-8": (8, 0), "window-1-global": (1, 1)}
+MODELS = {                                                                # name -> window on each side, global tokens
+    "dense": None, "window-1": (1, 0), "window-2": (2, 0), "window-4": (4, 0), "window-8": (8, 0),
+    "window-1-global": (1, 1),
+}  # fmt: skip
 WINDOWS = (1, 2, 4, 8)                                                    # imposed on the trained dense tagger
 SHAPE = dict(d_model=64, n_heads=4, n_layers=2, positions="sinusoidal")
 TEST = ("test_03_07", "test_08_11", "test_12_16")
@@ -65,4 +67,7 @@ def scores(words, tags, ambiguous, sentences, impose: bool, model: nn.Module, li
     return result
 
 
-RECIPES = [Recipe("20", name, "tags", partial(tagging, pattern=pattern)) for name, pattern in MODELS.items()]
+RECIPES = [
+    *(Recipe("20", name, "tags", partial(tagging, pattern=pattern)) for name, pattern in MODELS.items()),
+    Recipe("20", "dense", "long", partial(tagging, pattern=None, steps=1500)),
+]

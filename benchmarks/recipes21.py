@@ -35,7 +35,7 @@ def generated() -> str:
     return "generated"
 
 
-TRAINED = {"full": FULL, "lsh-1": 1}
+TRAINED = {"full": FULL, "lsh-1": 1, "lsh-2": 2, "lsh-4": 4}
 
 RECIPES = [
     Recipe("21", name, "duplication-32", partial(duplication, rounds=rounds, length=32, steps=200), corpus=generated)

@@ -12,7 +12,7 @@ from course_utils.layers.attention import DenseAttention
 from course_utils.layers.scores import ScaledDotScore
 from course_utils.layers.synthesizer import RandomSynthesizer
 from course_utils.models.copying import FULL, Copier, copy_loss, copy_score
-from course_utils.models.fetching import Fetcher, Questions, fetch_loss, fetch_score
+from course_utils.models.fetching import Fetcher, Questions, draw_questions, fetch_loss, fetch_score
 from course_utils.plots.buckets import lsh_view
 from course_utils.training import train
 from course_utils.widgets import buckets
@@ -65,6 +65,19 @@ def test_a_copier_learns():
 
 
 # --- fetching by content ----------------------------------------------------------------------------------------------
+
+
+def test_a_question_has_its_answer_in_the_line():
+    data = draw_questions(40, 5, 7, rng())
+    assert data.source.shape == (40, 11) and data.answer.shape == (40,)
+    for line, answer in zip(data.source.tolist(), data.answer.tolist(), strict=True):
+        pairs = dict(zip(line[:-1:2], line[1::2], strict=True))
+        assert sorted(pairs) == [1, 2, 3, 4, 5] and all(6 <= value < 13 for value in pairs.values())
+        assert pairs[line[-1]] - 6 == answer
+    assert len({tuple(line[:-1:2]) for line in data.source.tolist()}) > 20, "any order"
+    assert len(set(data.source[:, -1].tolist())) == 5 and len(set(data.answer.tolist())) == 7
+    with pytest.raises(ValueError, match="n_values=1: at least"):
+        draw_questions(3, 2, 1, rng())
 
 
 def test_fetching_needs_a_comparison():

@@ -361,6 +361,112 @@ def check_20_5(answer):
     judge(answer, inputs, with_global, MISTAKES_5)
 
 
+# --- 20.6 random blocks -----------------------------------------------------------------------------------------------
+
+
+def random_blocks(tickets: Tensor, r: int, b: int) -> Tensor:
+    n = len(tickets)
+    chosen = torch.zeros(n, n, dtype=torch.bool)
+    for block in range(n):
+        others = [k for k in range(n) if abs(k - block) > 1]
+        chosen[block, sorted(others, key=lambda k: -float(tickets[block, k]))[:r]] = True
+    return _spread(chosen, b)
+
+
+def _spread(chosen: Tensor, b: int) -> Tensor:
+    """(n, n) pairs of blocks -> (n b, n b) pairs of places."""
+    return chosen.repeat_interleave(b, 0).repeat_interleave(b, 1)
+
+
+def _winners(tickets: Tensor, r: int, b: int, dim: int = 1) -> Tensor:
+    """Those with the largest tickets along `dim`, spread over places."""
+    chosen = torch.zeros_like(tickets, dtype=torch.bool)
+    return _spread(chosen.scatter(dim, tickets.topk(r, dim).indices, True), b)
+
+
+def _far(tickets: Tensor) -> Tensor:
+    return _gap(len(tickets)).abs() > 1
+
+
+def neighbours_drawn(tickets, r, b):
+    """A block may win itself or a neighbour here; the window sees those anyway: leave them out before drawing."""
+    return _winners(tickets, r, b)
+
+
+def itself_left_out_only(tickets, r, b):
+    """Only the block itself is left out; its two neighbours lie in the window too."""
+    return _winners(tickets.masked_fill(_gap(len(tickets)) == 0, -torch.inf), r, b)
+
+
+def neighbours_hold_zero(tickets, r, b):
+    """Blocks that may not win keep a ticket of 0, and 0 is larger than a negative ticket: give them -inf."""
+    return _winners(tickets.masked_fill(~_far(tickets), 0.0), r, b)
+
+
+def smallest_win(tickets, r, b):
+    """The smallest tickets win here; asked for are the largest."""
+    return _winners((-tickets).masked_fill(~_far(tickets), -torch.inf), r, b)
+
+
+def keys_draw(tickets, r, b):
+    """The columns draw: r blocks of queries for each block of keys. Row I belongs to block I of queries: it draws."""
+    return _winners(tickets.masked_fill(~_far(tickets), -torch.inf), r, b, 0)
+
+
+def both_ways(tickets, r, b):
+    """Each drawn pair counts in both directions here. That I sees J does not let J see I; only global tokens do so."""
+    found = random_blocks(tickets, r, b)
+    return found | found.T
+
+
+def one_lot_for_all(tickets, r, b):
+    """All blocks draw with the tickets of the first row, so nearly all see the same ones: those would be global."""
+    return _winners(tickets[:1].expand_as(tickets).masked_fill(~_far(tickets), -torch.inf), r, b)
+
+
+def tiled(tickets, r, b):
+    """The table of blocks is laid side by side b times; each of its entries must become a b x b square instead."""
+    return random_blocks(tickets, r, 1).repeat(b, b)
+
+
+MISTAKES_6 = [
+    neighbours_drawn, itself_left_out_only, neighbours_hold_zero, smallest_win, keys_draw, both_ways, one_lot_for_all,
+    tiled,
+]  # fmt: skip
+
+
+@exercise("20.6", "drawn by blocks, and nothing that the window sees already.")
+def check_20_6(answer):
+    """**Exercise 20.6 · ●●●○○ · 10 min** - BigBird's random blocks
+
+    Write `random_blocks(tickets, r, b)`: n blocks of b places; `tickets` (n, n) numbers of any sign, row I the lots
+    that block I of queries holds for each block of keys. It sees the `r` blocks with the largest tickets, itself and
+    its two neighbours left out (the window sees those). Return the pattern (n b, n b) bool.
+
+    Hint 1: give the blocks with |I - J| ≤ 1 a ticket of -inf, then take topk(r, 1).indices.
+    Hint 2: a pair of blocks is b x b pairs of places: repeat_interleave(b, 0), and along dimension 1.
+    Solution: gap = torch.arange(n) - torch.arange(n).unsqueeze(1); tickets = tickets.masked_fill(gap.abs() <= 1,
+    -torch.inf); chosen = torch.zeros(n, n).scatter(1, tickets.topk(r, 1).indices, 1.0).bool(); return
+    chosen.repeat_interleave(b, 0).repeat_interleave(b, 1)
+    """
+    rng = fresh()
+    inputs = [(torch.randn(n, n, generator=rng), r, b) for n, r, b in ((6, 2, 3), (7, 3, 2), (8, 1, 4), (9, 2, 2))]
+    judge(answer, inputs, random_blocks, MISTAKES_6)
+
+
+def by_kron(tickets, r, b):
+    chosen = torch.zeros_like(tickets)
+    for block, row in enumerate(tickets.tolist()):
+        others = [k for k in range(len(row)) if k not in (block - 1, block, block + 1)]
+        for k in sorted(others, key=row.__getitem__)[len(others) - r :]:
+            chosen[block, k] = 1
+    return torch.kron(chosen, torch.ones(b, b)).bool()
+
+
+def by_topk(tickets, r, b):
+    return _winners(tickets.masked_fill(~_far(tickets), -torch.inf), r, b)
+
+
 def by_difference(N, w, causal):
     gap = torch.arange(N).unsqueeze(1) - torch.arange(N)                  # i - j
     return (gap >= (0 if causal else -w)) & (gap <= w)
@@ -378,10 +484,24 @@ def by_repaired_blocks(q, k, v, w, b):
     return _attend(q, k[at], v[at], near & exists)
 
 
+def by_blocks(N, w, b, d, causal):
+    total = 0
+    for _ in range(0, N, b):
+        total += b * (w + b + (0 if causal else w)) * d                   # scores
+        total += b * (w + b + (0 if causal else w)) * d                   # sums
+    return float(total)
+
+
+def by_or(pattern, places):
+    chosen = torch.tensor([k in places for k in range(len(pattern))])
+    return pattern | chosen.unsqueeze(0) | chosen.unsqueeze(1)
+
+
 CHECKS = {
     "20_1": Check(check_20_1, [window_mask, by_difference], gallery(MISTAKES_1)),
-    "20_2": Check(check_20_2, [band_operations], gallery(MISTAKES_2)),
+    "20_2": Check(check_20_2, [band_operations, by_blocks], gallery(MISTAKES_2)),
     "20_3": Check(check_20_3, [window_attention, by_repaired_blocks], gallery(MISTAKES_3), stub=edges_wrap_round),
     "20_4": Check(check_20_4, [reach, by_power], gallery(MISTAKES_4)),
-    "20_5": Check(check_20_5, [with_global], gallery(MISTAKES_5)),
+    "20_5": Check(check_20_5, [with_global, by_or], gallery(MISTAKES_5)),
+    "20_6": Check(check_20_6, [random_blocks, by_kron, by_topk], gallery(MISTAKES_6)),
 }

@@ -10,7 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.corpora.long_tasks import Sequences, draw_retrieval
+from course_utils.corpora.long_tasks import Sequences
+
+
+def draw_questions(n: int, n_pairs: int, n_values: int, generator: torch.Generator) -> Sequences:
+    """`n` lines of `n_pairs` pairs (different keys, any values), then one of the keys: 2 n_pairs + 1 ids.
+
+    Ids: 1 … n_pairs are keys, the next n_values values. answer (n,) long, values counted from 0.
+    """
+    if n < 1 or n_pairs < 1 or n_values < 2:
+        raise ValueError(f"n={n}, n_pairs={n_pairs}, n_values={n_values}: at least a line, a pair and 2 values")
+    keys = torch.rand(n, n_pairs, generator=generator).argsort(1) + 1                            # (n, pairs)
+    values = torch.randint(n_values, (n, n_pairs), generator=generator)
+    asked = torch.randint(n_pairs, (n, 1), generator=generator)
+    pairs = torch.stack([keys, values + n_pairs + 1], -1).flatten(1)                             # k v k v ...
+    return Sequences(torch.cat([pairs, keys.gather(1, asked)], 1), values.gather(1, asked)[:, 0], list(range(n)))
 
 
 class Questions:
@@ -20,7 +34,7 @@ class Questions:
         self.n_pairs, self.n_values, self.batch_size, self.seed, self.drawn = n_pairs, n_values, batch_size, seed, 0
 
     def take(self, n: int, draws: torch.Generator) -> Sequences:
-        return draw_retrieval(n, self.n_pairs, self.n_pairs, self.n_values, draws)
+        return draw_questions(n, self.n_pairs, self.n_values, draws)
 
     def forever(self) -> Iterator[Sequences]:
         while True:
