@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgba
 
 from course_utils.layers.performer import PerformerAttention
 from course_utils.models.masked_characters import (
@@ -17,6 +18,8 @@ from course_utils.models.masked_characters import (
     hidden_scores,
 )
 from course_utils.models.recall import KINDS, PairBatches, Recall, recall_loss, recall_score
+from course_utils.plots import kernels as pictures
+from course_utils.plots.style import VERMILLION
 from course_utils.training import train
 from course_utils.widgets import kernels
 
@@ -228,3 +231,67 @@ def test_what_the_lines_say():
     assert "272 numbers" in kept.text                                     # and 16 for z
     kept.controls["memory"].value = "softmax attention"
     assert "256 numbers" in kept.text and kept.text.startswith("8 pairs, d = 16: 100%")     # 8 x (16 + 16)
+
+
+# --- the numbers in the pictures --------------------------------------------------------------------------------------
+
+
+def shown(image):
+    """The weights behind a picture of their roots."""
+    return np.asarray(image.get_array(), dtype=float) ** 2
+
+
+def test_bars_of_both_orders():
+    left, *bars = pictures.product_orders(1024, 64, (2_000_000, 500_000), (0.004, 0.001)).axes
+    assert [[bar.get_width() for bar in axes.patches] for axes in bars] == [
+        pytest.approx([2, 0.5]), pytest.approx([4, 1])
+    ]
+    made = {text.get_text() for text in left.texts}
+    assert {"N × N:\n1,048,576\nnumbers", "d × d:\n4,096\nnumbers"} <= made
+    big, small = (patch.get_width() for patch in left.patches)
+    assert big - small == pytest.approx(0.105 * 4)                        # 1024 / 64 is 2 to the 4th
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_curves_are_medians_with_all_runs_in_the_band(log):
+    runs = [[0.9, 0.5, 0.1], [0.8, 0.6, 0.3], [0.1, 0.7, 0.2]]
+    axes = pictures.error_curves({"one": runs}, (4, 8, 16), xlabel="k", log=log, at=8).axes[0]
+    turned = np.log10(runs) if log else np.asarray(runs)
+    assert axes.lines[0].get_xdata() == pytest.approx([2, 3, 4])
+    assert axes.lines[0].get_ydata() == pytest.approx(np.median(turned, 0))
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx(turned.min()) and band.max() == pytest.approx(turned.max())
+    assert [3.0, 3.0] in [list(line.get_xdata()) for line in axes.lines], "`at` stands at its own point"
+
+
+def test_maps_and_what_is_missing():
+    table, best = np.array([[0.5, 0.5], [0.1, 0.9]]), np.array([[0.4, 0.6], [0.1, 0.9]])
+    (axes,) = pictures.square_maps([table], ["head"]).axes
+    assert shown(axes.images[0]) == pytest.approx(table) and "largest 0.90" in [t.get_text() for t in axes.texts]
+    first, second, third, curve = pictures.rank_view(table, best, 1, {"head": [[0.5, 0.1]]}, (1, 2), "head").axes
+    for axes, weights in ((first, table), (second, best), (third, abs(table - best))):
+        assert shown(axes.images[0]) == pytest.approx(weights)
+        assert axes.images[0].get_clim() == pytest.approx((0, 0.9**0.5)), "one scale for all three"
+    assert list(curve.lines[0].get_ydata()) == [0.5, 0.1]
+
+
+def test_every_weight_against_its_estimate():
+    exact, estimate = np.array([[0.5, 0.3], [0.4, 0.6]]), np.array([[0.45, 0.35], [9.0, -9.0]])
+    softmax, estimated, points = pictures.favor_view(exact, estimate, "error 2").axes
+    assert shown(softmax.images[0]) == pytest.approx(exact)
+    assert shown(estimated.images[0]) == pytest.approx(np.clip(estimate, 0, 0.6))
+    dots = points.lines[1]
+    assert list(dots.get_xdata()) == [0.5, 0.3, 0.4, 0.6]
+    assert dots.get_ydata() == pytest.approx([0.45, 0.35, 0.78, -0.234]), "what lies outside stands at the edge"
+
+
+@pytest.mark.parametrize("right", [0, 2, 3])
+def test_the_right_value_is_coloured(right):
+    curves = {"outer products": [1.0, 0.8, 0.3], "softmax attention": [1.0, 1.0, 1.0]}
+    bars, lines = pictures.recall_view([0.5, -0.1, 0.2, 0.1], right, (2, 8, 32), curves, 8, 16, "Outer products").axes
+    assert [bar.get_height() for bar in bars.patches] == [0.5, -0.1, 0.2, 0.1]
+    coloured = [k for k, bar in enumerate(bars.patches) if bar.get_facecolor() == to_rgba(VERMILLION)]
+    assert coloured == [right]
+    assert list(lines.lines[0].get_ydata()) == [1.0, 0.8, 0.3]
+    upright = [line.get_xdata()[0] for line in lines.lines[2:]]
+    assert upright == [3.0, 4.0], "n = 8, then d = 16"

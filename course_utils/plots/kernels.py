@@ -187,8 +187,9 @@ def recall_view(
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xticks=[], xlim=(-0.7, len(answer) - 0.3), ylabel="comes back")
     axes.set_title(f"{name}, {n} pairs in {d} dimensions: which value?")
-    axes.annotate("asked for", (right, max(answer[right], 0)), (0, 3), textcoords="offset points", ha="center",
-                  fontsize=SMALL, color=VERMILLION)  # fmt: skip
+    side = "left" if right == 0 else "right" if right == len(answer) - 1 else "center"
+    axes.annotate("asked for", (right + {"left": -0.4, "center": 0, "right": 0.4}[side], max(answer[right], 0)), (0, 3),
+                  textcoords="offset points", ha=side, fontsize=SMALL, color=VERMILLION)  # fmt: skip
     axes.set_ylim(top=max(float(answer.max()), 0.1) * 1.25)
     axes = figure.add_axes((0.1, 0.12, 0.64, 0.38))
     axes.set_ylim(-0.03, 1.05)
