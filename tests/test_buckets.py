@@ -116,11 +116,39 @@ def test_recall_counts_the_nearest_and_all_pairs():
     assert not buckets.pairs_met(torch.zeros(1, 4))[0].diagonal().any(), "nobody meets himself"
 
 
+def test_points_of_the_plane():
+    together, around = buckets.plane_points(48, 6), buckets.plane_points(48, 0)
+    assert together.shape == around.shape == (48, 2)
+
+    def gaps(points):
+        turns = torch.atan2(points[:, 1], points[:, 0]).sort().values
+        return turns.diff().sort(descending=True).values
+
+    assert gaps(together)[:4].min() > 0.3, "empty parts between the clusters"
+    assert gaps(around)[4:].max() < gaps(together)[3]
+    assert bool(((together.norm(dim=1) > 0.69) & (together.norm(dim=1) < 1.21)).all())
+
+
+def test_many_buckets_look_different():
+    points = np.stack([np.cos(np.arange(28)), np.sin(np.arange(28))], 1)
+    figure = plots.plane_buckets(points, [list(range(28))], ["all"])
+    looks = {(line.get_marker(), line.get_fillstyle(), line.get_color()) for line in figure.axes[0].lines}
+    assert len(looks) == 28
+
+
 def test_widgets_say_what_they_show():
     plane = buckets.lsh_plane(rounds=2)
     first = plane.text
     plane.controls["shown"].value = 2
-    assert plane.error is None and plane.text != first and plane.text.startswith("2 of 2 rounds, 12 buckets")
+    assert plane.error is None and plane.text != first and plane.text.startswith("2 of 2 rounds, 16 buckets")
+    around = plane.text
+    plane.controls["points"].value = "in clusters"
+    assert plane.error is None and plane.text != around
+    with plane.together():
+        plane.controls["shown"].value, plane.controls["n_buckets"].value = 1, 2
+    few = plane.text
+    plane.controls["angle"].value = 90
+    assert few.startswith("1 of 2 rounds, 2 buckets") and plane.text != few, "the first round turns"
     table = buckets.sinkhorn_slider(most=6)
     table.controls["iterations"].value = 6
     assert table.error is None

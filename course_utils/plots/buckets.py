@@ -23,6 +23,8 @@ from course_utils.plots.style import (
     text_on,
 )
 
+FILLS = ("full", "none", "left", "top")                                   # 28 looks: seven colours, four of each
+
 
 @styled
 def plane_buckets(
@@ -54,8 +56,9 @@ def _plane(axes: Axes, points: np.ndarray, labels: Sequence[int], arrows) -> Non
     labels = np.asarray(labels)
     for label in np.unique(labels):
         x, y = points[labels == label].T
-        axes.plot(x, y, ls="", marker=MARKERS[label % 7], ms=7, mew=1.5,
-                  mfc=SERIES[label % 7] if label < 7 else "white", mec=SERIES[label % 7])  # fmt: skip
+        colour, fill = SERIES[label % 7], FILLS[label // 7 % len(FILLS)]
+        axes.plot(x, y, ls="", marker=MARKERS[label % 7], ms=8 if label >= 14 else 7, mew=1.5, color=colour,
+                  fillstyle=fill, mfc="white" if fill == "none" else colour, mfcalt="white")  # fmt: skip
 
 
 @styled

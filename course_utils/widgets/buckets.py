@@ -46,19 +46,22 @@ def recall_by_rounds(x: Tensor, buckets: Tensor) -> tuple[list[float], list[floa
 
 
 def plane_points(n: int = 24, clusters: int = 6, seed: int = 21) -> Tensor:
-    """n points near the unit circle (n, 2), in clusters."""
+    """n points near the unit circle (n, 2), in clusters; 0 clusters: all around."""
     draws = torch.Generator().manual_seed(seed)
-    centres = 2 * math.pi * torch.rand(clusters, generator=draws, dtype=torch.float64)
+    centres = 2 * math.pi * torch.rand(clusters or n, generator=draws, dtype=torch.float64)
+    clusters = len(centres)
     turns = centres.repeat(-(-n // clusters))[:n] + 0.16 * torch.randn(n, generator=draws, dtype=torch.float64)
     return torch.stack([turns.cos(), turns.sin()], -1) * (0.7 + 0.5 * torch.rand(n, 1, generator=draws))
 
 
-def lsh_plane(rounds: int = 6, seed: int = 3) -> Explorer:
-    """Turn the first round's directions, choose a round and how many buckets: who meets the nearest point?"""
-    x = plane_points()
+def lsh_plane(rounds: int = 6, seed: int = 0) -> Explorer:
+    """Turn the first round's directions, choose a round, how many buckets, and how the points lie: who meets the
+    nearest point?"""
+    kinds = {"all around": plane_points(clusters=0), "in clusters": plane_points()}
     others = 180 * torch.rand(rounds, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
-    def draw(angle: int, shown: int, n_buckets: int) -> tuple[Figure, str]:
+    def draw(points: str, angle: int, shown: int, n_buckets: int) -> tuple[Figure, str]:
+        x = kinds[points]
         angles = [angle, *others[1:].tolist()]
         rotations = [plane_rotation(n_buckets, a) for a in angles]
         buckets = torch.stack([hash_by(x, R) for R in rotations])
@@ -69,9 +72,10 @@ def lsh_plane(rounds: int = 6, seed: int = 3) -> Explorer:
                          f"met their nearest, {seen[shown - 1]:.0%} of all pairs have met.")  # fmt: skip
 
     return Explorer(
-        draw, angle=w.IntSlider(20, 0, 180, 5, description="first angle"),
+        draw, points=w.Dropdown(options=list(kinds), description="points"),
+        angle=w.IntSlider(20, 0, 180, 5, description="first angle"),
         shown=w.IntSlider(1, 1, rounds, description="rounds"),
-        n_buckets=w.SelectionSlider(options=(2, 4, 6, 8, 12), value=12, description="buckets"),
+        n_buckets=w.SelectionSlider(options=(2, 4, 8, 16, 24), value=16, description="buckets"),
         alt="Points of a plane coloured by bucket, each joined to its nearest, with a thick line where both share a "
         "bucket; beside it the share of nearest points found and of pairs seen, by rounds.",
     )  # fmt: skip
