@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import course_utils.exercises
-from course_utils.exercises import checking
+from course_utils.exercises import checking, ex24
 from course_utils.exercises.checking import Check, Hint, NotYet, Result, difference, exercise, judge, judge_value
 
 MODULES = [m.name for m in pkgutil.iter_modules(course_utils.exercises.__path__) if re.fullmatch(r"ex\d\d", m.name)]
@@ -166,6 +166,38 @@ def test_a_fault_of_the_check_itself_is_no_traceback(capsys):
 
     result = check_99_1(lambda: 0)
     assert not result.passed and "please report it" in result.message and "ours" not in capsys.readouterr().out
+
+
+def test_the_attentions_of_24_5_are_what_they_are_said_to_be():
+    def moved(attend, what: str = "qkv", size: float = 100.0, N: int = 48) -> float:
+        torch.manual_seed(1)
+        inputs, largest = torch.randn(3, 2, 3, N, 4, dtype=torch.float64), 0.0
+        for t in range(1, N):
+            changed = inputs.clone()
+            for row in ("qkv".index(letter) for letter in what):
+                changed[row, ..., t:, :] = size * torch.randn(2, 3, N - t, 4)
+            largest = max(largest, float((attend(*inputs) - attend(*changed))[..., :t, :].abs().max()))
+        return largest
+
+    assert all(moved(attend) <= 2.1e-6 for attend in ex24.HONEST) and moved(ex24.honest_but_rounded) > 1e-6
+    assert all(moved(attend) > 1e-2 for attend in ex24.LEAKING)
+    assert moved(ex24.masked_after_softmax, "qv") < 1e-9 and moved(ex24.values_centred, "qk") < 1e-9
+    assert moved(ex24.largest_query, "kv") < 1e-9 and moved(ex24.only_if_large, size=5.0) < 1e-9
+    assert moved(ex24.forty_ahead, N=40) < 1e-9
+    for attend in (ex24.largest_query, ex24.largest_key, ex24.sorted_keys, ex24.longest_keys, ex24.only_if_large):
+        inputs = torch.randn(3, 1, 1, 64, 4, dtype=torch.float64, requires_grad=True)
+        (gradient,) = torch.autograd.grad(attend(*inputs)[:, :, :20].square().sum(), inputs)
+        assert float(gradient[..., 20:, :].abs().max()) == 0.0 < float(gradient.abs().max()), attend.__name__
+
+
+def test_where_24_3_and_24_4_draw_the_line():
+    assert ex24.break_even([100, 400], [1.0, 4.0], [2.0, 2.0]) == pytest.approx(200)  # half way on a log scale
+    assert ex24.break_even([100, 400], [2.0, 4.0], [2.0, 2.0]) == 100  # as fast is not faster: faster from there on
+    assert ex24.break_even([100, 400], [1.0, 2.0], [0.5, 2.0]) is None
+    assert ex24.break_even([1, 2, 4, 8], [1, 1, 1, 1], [0.5, 2, 2, 0.5]) == pytest.approx(2**2.5)
+    assert [ex24.verdict([2.0, 3.0], b) for b in ([1.0], [1.0, 2.0], [3.0], [4.0, 3.1])] == [
+        "a", "not distinguishable", "not distinguishable", "b",
+    ]  # fmt: skip
 
 
 # --- the framework ----------------------------------------------------------------------------------------------------
