@@ -432,6 +432,11 @@ def touching_is_enough(a, b):
     return _said(min(a) >= max(b), min(b) >= max(a))
 
 
+def touching_for_b(a, b):
+    """Where `b` touches `a` from above nobody has won, as little as the other way round: `>`, not `>=`."""
+    return _said(min(a) > max(b), min(b) >= max(a))
+
+
 def only_a_can_win(a, b):
     """`b` may win as well: its smallest score above the largest of `a`."""
     return _said(min(a) > max(b), False)
@@ -444,7 +449,7 @@ def sorted_already(a, b):
 
 MISTAKES_4 = [
     means_only, medians_only, best_seeds, worst_seeds, standard_error_of_one, deviations_overlap, mean_outside,
-    seed_by_seed, lower_is_better, touching_is_enough, only_a_can_win, sorted_already,
+    seed_by_seed, lower_is_better, touching_is_enough, touching_for_b, only_a_can_win, sorted_already,
 ]  # fmt: skip
 
 
