@@ -1,12 +1,13 @@
 """Time and memory of every efficient plug, beside scaled_dot_product_attention and beside packages, where installed.
 
     python -m benchmarks.efficient_attention [--lengths 1024 2048] [--widths 16 64] [--heads 4] [--rounds 3]
-                                             [--only window reformer] [--tuned] [--memory] [--save rows.json]
+                                             [--only window reformer] [--tuned] [--memory] [--save]
 
 One layer (projections included), batch 1, float32, one thread, dropout 0. Times are process CPU milliseconds, forward /
 forward and backward, all sides interleaved within a round, medians over rounds. A ratio below 1 means that ours is
 faster. `--tuned` tells the C library to keep large pieces of memory (it maps and unmaps those over 32 MB otherwise).
-`--memory` measures peaks instead: a forked child a call, its high-water mark less what it held before.
+`--memory` measures peaks instead: a forked child a call, its high-water mark less what it held before. `--save` puts
+the rows into data/plug_costs.json, which notebook 24 reads, in the place of older ones of the same line and kind.
 
 A package takes part only if it is installed (`pip install --no-deps local-attention reformer-pytorch ...`) and computes
 the same function at the same settings; `note` says where it does not. The course never needs one.
@@ -16,12 +17,13 @@ import argparse
 import ctypes
 import gc
 import json
-import math
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import torch
@@ -29,6 +31,7 @@ from torch import Tensor, nn
 
 from course_utils.layers.multihead import MultiHeadAttention
 from course_utils.layers.socket import Plug
+from course_utils.plug_costs import FILE, growth_exponent, measured
 from course_utils.plugs import make
 
 Make = Callable[[int, int, int], nn.Module]                               # (d_head, n_heads, N) -> plug or layer
@@ -293,7 +296,7 @@ def report(rows: list[dict], lengths: list[int]) -> None:
         own = [at[line, side, d, N] for N in lengths]
         words = [f"{line:34} {side:16} d={d:<3}", *(f"{r['f']:8.1f}/{r['fb']:<8.1f}" for r in own)]
         if len(own) > 1:
-            words.append(f"exponent {math.log(own[-1]['fb'] / own[0]['fb']) / math.log(lengths[-1] / lengths[0]):.2f}")
+            words.append(f"exponent {growth_exponent(lengths, [r['fb'] for r in own]):.2f}")
         dense = "SDPA, causal" if "causal" in line else "SDPA"
         if side == "ours" and line != dense:
             less = [N for N, r in zip(lengths, own, strict=True) if r["fb"] < at[dense, "ours", d, N]["fb"]]
@@ -307,6 +310,21 @@ def report(rows: list[dict], lengths: list[int]) -> None:
             print(f"{name}: {line.note}")
 
 
+def save(rows: list[dict], kind: str) -> None:
+    """Into the file that notebook 24 reads, a row a line."""
+    def key(row: dict) -> tuple:
+        return tuple(row[name] for name in ("kind", "line", "side", "d_head", "N"))
+
+    kept = {key(row): row for row in (measured()["rows"] if FILE.exists() else [])}
+    kept |= {key(row): row for row in ({"kind": kind, **row} for row in rows)}
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
+    head = {"machine": f"{processor}, one thread, torch {torch.__version__}, Python {platform.python_version()}",
+            "date": date.today().isoformat()}  # fmt: skip
+    lines = ",\n".join(json.dumps(kept[k]) for k in sorted(kept))
+    FILE.write_text(f"{json.dumps(head)[:-1]}, \"rows\": [\n{lines}\n]}}\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lengths", type=int, nargs="+", default=[1024])
@@ -316,7 +334,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--save")
+    parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.tuned:
@@ -326,8 +344,7 @@ def main() -> None:
     rows = measure(options.lengths, options.widths, options.heads, options.rounds, options.only, options.memory)
     report(rows, options.lengths)
     if options.save:
-        with open(options.save, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+        save(rows, "memory" if options.memory else "tuned" if options.tuned else "default")
 
 
 if __name__ == "__main__":

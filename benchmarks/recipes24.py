@@ -94,6 +94,9 @@ RECIPES = [
     *(Recipe("24", plug, task, partial(race, task=task, plug=plug, **settings),
              corpus=digits_hash if task == "pixels" else generated)
       for task, settings in TRAINING.items() for plug in PLUGS if (plug, task) != ("linformer", "duplication")),
+    *(Recipe("24", plug, "retrieval-patient", partial(race, task="retrieval", plug=plug, **TRAINING["retrieval"]
+             | {"steps": 1500}), (0,), generated)
+      for plug in PLUGS if plug not in ("scaled_dot", "window", "strided", "routing")),
     *(Recipe("24", plug, "duplication-live", partial(race, task="duplication", plug=plug, **TRAINING["duplication"]
              | {"steps": 150}), corpus=generated) for plug in ("scaled_dot", "window")),
 ]  # fmt: skip

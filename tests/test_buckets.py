@@ -13,7 +13,7 @@ from course_utils.layers.scores import ScaledDotScore
 from course_utils.layers.synthesizer import RandomSynthesizer
 from course_utils.models.copying import FULL, Copier, copy_loss, copy_score
 from course_utils.models.fetching import Fetcher, Questions, draw_questions, fetch_loss, fetch_score
-from course_utils.plots.buckets import lsh_view
+from course_utils.plots.buckets import lsh_view, sinkhorn_view
 from course_utils.training import train
 from course_utils.widgets import buckets
 
@@ -153,6 +153,26 @@ def test_widgets_say_what_they_show():
     table.controls["iterations"].value = 6
     assert table.error is None
     assert table.text.startswith("iterations: 6, temperature 0.5: columns are off by at most 0.00")
+
+
+def test_pairs_that_met_are_thick():
+    points = np.array([[1, 0], [0.9, 0.1], [0, 1], [-1, 0]])
+    figure = lsh_view(points, [0, 0, 1, 2], None, [1, 0, 3, 2], [0.5, 0.6], [0.1, 0.2], 2)
+    widths = [line.get_linewidth() for line in figure.axes[0].lines[:4]]
+    assert widths == [2, 2, 1, 1]
+    rings = [line.get_xydata().tolist() for line in figure.axes[1].lines if line.get_markersize() == 13]
+    assert rings == [[[2, 0.6]], [[2, 0.2]]]
+
+
+def test_sums_stand_beside_the_table():
+    figure = sinkhorn_view([[0.1, 0.7], [0.4, 0.3]], [1.0, 0.5], 1)
+    beside = [t.get_text() for t in figure.axes[0].texts if t.get_position()[0] > 1.2]
+    above = [t.get_text() for t in figure.axes[0].texts if t.get_position()[1] < -0.5]
+    assert beside == ["0.80", "0.70"] and above == ["0.50", "1.00"]
+    table = buckets.sinkhorn_slider(most=6)
+    soft = float(table.text.split()[-1][:-1])
+    table.controls["temperature"].value = 0.1
+    assert float(table.text.split()[-1][:-1]) > soft, "a low temperature is sharper"
 
 
 def test_pictures_refuse_what_does_not_fit():

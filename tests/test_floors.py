@@ -12,7 +12,7 @@ FLOORS = (  # floor, files and folders of course_utils that stand side by side
     ("1", {"layers"}),
     ("1, above", {"plugs"}),
     ("2", {"models"}),
-    ("3", {"training", "decoding", "metrics", "scoreboard", "word2vec", "training_tips"}),
+    ("3", {"training", "decoding", "metrics", "scoreboard", "word2vec", "training_tips", "plug_costs"}),
     ("3, above", {"proofs", "proof_tools", "equivalence"}),
     ("4", {"plots"}),
     ("4, above", {"widgets"}),

@@ -12,6 +12,7 @@ from course_utils.corpora.long_tasks import (
     draw_retrieval,
     evaluate_listops,
     pixel_sequences,
+    retrieval_tokens,
 )
 
 
@@ -61,12 +62,15 @@ def test_listops_are_well_formed_within_their_lengths_and_of_all_values():
 
 
 def test_retrieval_asks_for_a_key_that_is_there_once():
-    drawn = draw_retrieval(50, n_pairs=12, n_keys=20, n_values=7, generator=rng())
-    assert drawn.source.shape == (50, 25)
+    drawn = draw_retrieval(50, length=40, n_keys=12, n_values=7, generator=rng())
+    assert drawn.source.shape == drawn.answer.shape == (50, 40) and drawn.n_tokens == 50 * 12
     for row, answer in zip(drawn.source.tolist(), drawn.answer.tolist(), strict=True):
-        table = dict(zip(row[:-1:2], row[1:-1:2], strict=True))
-        assert len(table) == 12 and table[row[-1]] == answer + 21
-    assert len(set(drawn.answer.tolist())) == 7
+        table = dict(divmod(word - 14, 7) for word in row[:28] if word != 1)  # 1 filler, 12 questions, then facts
+        assert len(table) == 12 and row[:28].count(1) == 16
+        assert sorted(row[28:]) == list(range(2, 14)) and not any(answer[:28])
+        assert [table[word - 2] + 1 for word in row[28:]] == answer[28:]
+    assert set(drawn.answer.flatten().tolist()) == set(range(8))
+    assert int(drawn.source.max()) < retrieval_tokens(12, 7)
 
 
 def test_duplication_asks_for_the_second_copy_only():
@@ -90,7 +94,7 @@ def test_pixels_are_the_pictures():
 
 def test_the_same_seed_draws_the_same():
     for draw in (
-        lambda g: draw_listops(5, (10, 40), g), lambda g: draw_retrieval(5, 4, 9, 3, g),
+        lambda g: draw_listops(5, (10, 40), g), lambda g: draw_retrieval(5, 24, 9, 3, g),
         lambda g: draw_duplication(5, 10, 4, g),
     ):  # fmt: skip
         assert torch.equal(draw(rng(1)).source, draw(rng(1)).source)
@@ -100,8 +104,8 @@ def test_the_same_seed_draws_the_same():
 def test_impossible_sizes_are_refused():
     with pytest.raises(ValueError, match="depth"):
         draw_listops(1, (3, 8), rng())
-    with pytest.raises(ValueError, match="one pair a key"):
-        draw_retrieval(1, 10, 9, 3, rng())
+    with pytest.raises(ValueError, match="18 places"):
+        draw_retrieval(1, 17, 9, 3, rng())
     with pytest.raises(ValueError, match="even"):
         draw_duplication(1, 9, 4, rng())
 

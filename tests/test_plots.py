@@ -14,7 +14,7 @@ from course_utils import plots
 from course_utils.models.pieces import PIECES
 from course_utils.plots import buckets as bucket_plots
 from course_utils.plots import kernels as kernel_plots
-from course_utils.plots import long_memory, positions, self_attention, sparse, style, transformer
+from course_utils.plots import long_memory, positions, race, self_attention, sparse, style, transformer
 from course_utils.plots import training as recipe
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
@@ -302,6 +302,26 @@ def kernel_figures():
 
 
 FIGURES |= dict(kernel_figures())
+
+
+def race_figures():
+    """Notebook 24."""
+    plugs = ("dense", "window", "longformer", "synth. fact. random")
+    scores = {task: {p: [0.9 - 0.2 * k, 0.85 - 0.2 * k] for k, p in enumerate(plugs)} for task in ("listops", "pixels")}
+    del scores["pixels"]["window"]
+    yield "race", lambda: race.race_dots(scores, dict.fromkeys(scores, 0.1), reference="dense", title="The race")
+    shares = {p: 3.0 / 10**k for k, p in enumerate(plugs)}
+    yield "cost bars", lambda: race.cost_bars(shares, xlabel="multiply-adds, dense = 1", title="Counted")
+    costs = {p: {N: (k + 1) * N**2 / 1000 for N in (1024, 2048, 8192)} for k, p in enumerate(plugs)}
+    yield "cost curves", lambda: race.cost_curves(costs, ylabel="CPU milliseconds", title="Measured")
+    for name, near in (("apart", 0.1), ("near", 0.001)):
+        entries = [race.Entry(p, 1 + near * k, 0.5 + near * k, 1 + k) for k, p in enumerate(plugs)]
+        yield f"trade-off {name}", lambda entries=entries: race.trade_off(
+            entries, xlabel="speed", ylabel="score", title="Trade-off", reference="dense")
+    yield "pixel reading", lambda: race.pixel_reading(np.arange(16).reshape(4, 4), title="A picture, row by row")
+
+
+FIGURES |= dict(race_figures())
 
 
 def long_memory_figures():

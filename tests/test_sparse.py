@@ -1,5 +1,7 @@
 """What notebook 20 is made of: patterns, the ways through their layers, mass kept, taggers that see a window."""
 
+import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from benchmarks import recipes20
 from course_utils.layers.global_tokens import LongformerAttention
 from course_utils.layers.windows import StridedAttention, WindowAttention
 from course_utils.models.attention_tagger import AttentionTagger
+from course_utils.plots.sparse import painted_map, pattern_panels, pixel_panels, reach_view
+from course_utils.plots.style import BLUE, PALE, VERMILLION
 from course_utils.widgets.sparse import hops, mass_kept, pattern_of, pattern_painter, reach_slider
 
 
@@ -75,6 +79,53 @@ def test_what_the_widgets_say():
     with slider.together():
         slider.controls["window"].value, slider.controls["layers"].value = 6, 6
     assert slider.text.endswith("the edges cut the rest off.")
+
+
+def rgb(colour):
+    return tuple(round(x, 4) for x in mpl.colors.to_rgb(colour))
+
+
+def test_rows_look_at_columns_in_the_pictures():
+    pattern, weights = np.eye(4, dtype=bool), np.full((4, 4), 0.001)
+    pattern[0, 3], weights[0, 3], weights[2, 1] = True, 0.9, 0.5
+    panel = pattern_panels({"a": pattern}).axes[0].images[0].get_array()
+    assert rgb(panel[0, 3]) == rgb(BLUE) and rgb(panel[3, 0]) == rgb(PALE)
+    figure = painted_map(pattern, weights, "a b c d".split(), [0.3, 0.6], 0.25)
+    cells, dots = figure.axes[0].images[0].get_array(), figure.axes[0].collections[0]
+    assert rgb(cells[3, 0]) == rgb(PALE) != rgb(cells[0, 3]), "weights are shown where the pattern looks"
+    assert dots.get_offsets().tolist() == [[1, 2]], "a dot at column 1, row 2: the one large weight that is lost"
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "31%" in shown and "25%" in shown
+    assert [bar.get_height() for bar in figure.axes[-1].patches] == [0.3, 0.6]
+
+
+def test_a_pyramid_stands_on_its_words():
+    reach = np.zeros((3, 7), dtype=bool)
+    reach[0, 3], reach[1, 2:5], reach[2, 1:6] = True, True, True
+    axes = reach_view(reach, 3).axes[0]
+    lit = {}
+    for bar in axes.patches:
+        if rgb(bar.get_facecolor()[:3]) != rgb(PALE):
+            lit.setdefault(round(bar.get_y() + 0.4), []).append(round(bar.get_x() + bar.get_width() / 2))
+    assert lit == {0: [1, 2, 3, 4, 5], 1: [2, 3, 4], 2: [3]}
+    assert [bar for bar in axes.patches if rgb(bar.get_facecolor()[:3]) == rgb(VERMILLION)][0].get_y() > 1
+    assert [text.get_text() for text in axes.texts][:2] == ["words", "5 places"]
+
+
+def test_pixels_are_rows_and_columns():
+    seen = np.zeros((5, 5), dtype=bool)
+    seen[4, 0] = True
+    axes = pixel_panels(np.zeros((5, 5)), (3, 1), {"a": seen}).axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[1, 3]], "row 3, column 1"
+    tinted = axes.images[0].get_array()
+    assert tuple(tinted[4, 0]) != tuple(tinted[0, 4]) and axes.texts[0].get_text() == "1 pixels"
+
+
+def test_mass_is_that_of_rows():
+    maps = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    pattern = torch.tensor([[True, True], [True, False]])
+    assert mass_kept(maps, pattern).item() == 0.5
+    assert mass_kept(torch.stack([maps, maps]), pattern).tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("window", "n_global", "reached"), [(1, 0, 2), (2, 0, 4), (1, 1, 9)])

@@ -38,6 +38,7 @@ from course_utils.widgets import (
     gates,
     kernels,
     long_memory,
+    race,
     recipes,
     self_attention,
     sparse,
@@ -202,6 +203,12 @@ EXPLORERS |= {
     "rank": lambda: kernels.rank_explorer({"eye": torch.eye(32), "ones": torch.ones(32, 32).tril()}, k=8),
     "random features": lambda: kernels.favor_explorer(N=16, d=8),
     "recall": kernels.recall_slider,
+}
+EXPLORERS |= {
+    "costs": race.cost_explorer,
+    "trade": lambda: race.trade_explorer(
+        {"pixels": {"scaled_dot": [0.9], "linear": [0.5, 0.6]}}, {"scaled_dot": {}, "linear": {}}
+    ),
 }
 EXPLORERS |= {
     "pattern painter": lambda: sparse.pattern_painter(

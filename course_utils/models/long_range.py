@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from course_utils.corpora.long_tasks import Sequences
 from course_utils.layers.blocks import EncoderBlock, FeedForward
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.layers.positions import LearnedPositions
 from course_utils.layers.scores import check_widths
 from course_utils.plugs import make
 
@@ -24,8 +23,9 @@ class LongRange(nn.Module):
     """
 
     def __init__(
-        self, n_tokens: int, n_answers: int, longest: int, plug: str = "scaled_dot", settings: dict[str, int] | None = None,
-        each: bool = False, causal: bool = False, d_model: int = 64, n_heads: int = 4, n_layers: int = 2,
+        self, n_tokens: int, n_answers: int, longest: int, plug: str = "scaled_dot",
+        settings: dict[str, int] | None = None, each: bool = False, causal: bool = False, d_model: int = 64,
+        n_heads: int = 4, n_layers: int = 2,
     ) -> None:  # fmt: skip
         super().__init__()
         check_widths(n_tokens=n_tokens, n_answers=n_answers, longest=longest, n_layers=n_layers)
@@ -37,7 +37,9 @@ class LongRange(nn.Module):
             nn.init.normal_(table.weight, std=0.5)
         self.blocks = nn.ModuleList(
             EncoderBlock(
-                MultiHeadAttention(d_model, n_heads, make(plug, d_model // n_heads, n_heads, longest, **settings or {})),
+                MultiHeadAttention(
+                    d_model, n_heads, make(plug, d_model // n_heads, n_heads, longest, **settings or {})
+                ),
                 FeedForward(d_model, 2 * d_model), "pre", 0.0,
             )
             for _ in range(n_layers)
