@@ -11,6 +11,7 @@ from course_utils.layers.windows import StridedAttention, WindowAttention
 from course_utils.models.attention_tagger import AttentionTagger
 from course_utils.plots.sparse import painted_map, pattern_panels, pixel_panels, reach_view
 from course_utils.plots.style import BLUE, PALE, VERMILLION
+from course_utils.widgets import sparse
 from course_utils.widgets.sparse import hops, mass_kept, pattern_of, pattern_painter, reach_slider
 
 
@@ -126,6 +127,13 @@ def test_mass_is_that_of_rows():
     pattern = torch.tensor([[True, True], [True, False]])
     assert mass_kept(maps, pattern).item() == 0.5
     assert mass_kept(torch.stack([maps, maps]), pattern).tolist() == [0.5, 0.5]
+
+
+def test_the_painter_counts_pairs_by_layers(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sparse, "painted_map", lambda *given: drawn.append(given) or painted_map(*given))
+    pattern_painter("a b c d".split(), {"even": torch.full((4, 4), 0.25)}, window=1)
+    assert drawn[0][3] == pytest.approx([10 / 16, 14 / 16, 1, 1, 1, 1]) and drawn[0][4] == pytest.approx(10 / 16)
 
 
 @pytest.mark.parametrize(("window", "n_global", "reached"), [(1, 0, 2), (2, 0, 4), (1, 1, 9)])
