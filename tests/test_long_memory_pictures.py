@@ -105,5 +105,6 @@ def test_the_widget_shows_the_letters_that_were_predicted(monkeypatch):
         with remembering(model, memory):
             losses = segment_losses(model, ids, 8, lanes=2)
         assert read.memory == memory and read.text == text[17:41], "24 letters, each after the one that it follows"
+        assert (read.looks, read.reaches) == (2 + memory, 2 + 2 * memory), "the second of a segment, two layers"
         assert read.losses == pytest.approx(losses[0, 16:40].tolist())
         assert read.perplexities[read.memories.index(memory)] == pytest.approx(math.exp(losses.mean()))
