@@ -314,7 +314,7 @@ def race_figures():
     yield "cost bars", lambda: race.cost_bars(shares, xlabel="multiply-adds, dense = 1", title="Counted")
     costs = {p: {N: (k + 1) * N**2 / 1000 for N in (1024, 2048, 8192)} for k, p in enumerate(plugs)}
     yield "cost curves", lambda: race.cost_curves(costs, ylabel="CPU milliseconds", title="Measured")
-    for name, near in (("apart", 0.1), ("near", 0.001)):
+    for name, near in (("apart", 0.1), ("near", 0.01)):
         entries = [race.Entry(p, 1 + near * k, 0.5 + near * k, 1 + k) for k, p in enumerate(plugs)]
         yield f"trade-off {name}", lambda entries=entries: race.trade_off(
             entries, xlabel="speed", ylabel="score", title="Trade-off", reference="dense")

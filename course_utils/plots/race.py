@@ -37,7 +37,7 @@ def race_dots(
         raise ValueError(f"every task needs scores of {reference!r} and what guessing gets: {list(scores)}, {guessing}")
     height = 1.35 + 0.36 * len(plugs)
     figure = new_figure(8.0, height)
-    left, gap = 0.185, 0.025
+    left, gap = 0.03 + 0.0113 * max(map(len, plugs)), 0.025
     width = (0.985 - left + gap) / len(scores) - gap
     for i, (task, found) in enumerate(scores.items()):
         axes = figure.add_axes((left + i * (width + gap), 0.62 / height, width, 0.36 * len(plugs) / height))
@@ -125,7 +125,7 @@ def trade_off(
     if not entries or min(min(e.x, e.size) for e in entries) <= 0:
         raise ValueError("every entry needs an x and a size above 0.")
     figure = new_figure(8.0, 4.8)
-    axes = figure.add_axes((0.1, 0.14, 0.87, 0.74))
+    axes = figure.add_axes((0.115, 0.14, 0.855, 0.74))
     xs, ys = [e.x for e in entries], [e.y for e in entries]
     room = 0.12 * (max(ys) - min(ys) or 1)
     axes.set_xscale("log")
