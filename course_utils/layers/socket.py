@@ -9,8 +9,9 @@
     mask       (T, S) or (B, T, S) bool  any other rule; costs T·S memory, so the two above have names of their own
     positions  ((T,), (S,)) long         where queries and keys stand; None: keys 0..S-1 and, when causal, the queries
                                          are the last T of those S places (one cached query sees every key)
-    state      what the plug returned at the previous step over the same keys, None at the first: projected keys,
-               the previous alignment, ...; a NamedTuple of tensors with the batch first, so that beams can reorder it
+    state      what the plug returned at the previous step, None at the first: over the same keys, projected keys or the
+               previous alignment; of a linear plug, the sums over all keys so far, and then key and value are the new
+               ones only. A NamedTuple of tensors with the batch first, so that beams can reorder it
     context    (B, ..., T, Dv)           weights (B, ..., T, S), None unless need_weights (and the plug has a map)
 
 In boolean masks True = may attend, everywhere in the course. (`nn.MultiheadAttention` says the opposite.) Pads get
