@@ -5,6 +5,8 @@ nbval 0.11 executes a notebook and compares the text of its outputs. Added here:
 - pictures are compared, pixel by pixel, if the same matplotlib drew both (another one brings other fonts), with their
   alt texts;
 - what an Output widget catches is not taken for output of the cell; a slow message has 60 s to arrive, not 5;
+- with `-n 2` a file stays with one process, since a notebook is one kernel; what runs a notebook once more (the student
+  edition, the browser) goes to whichever process is free;
 - the last item of a notebook is its cost: the CPU seconds of its kernel beside the budget (it fails above twice the
   budget) and how many of its output cells are compared. A notebook that computes or compares nothing fails.
 """
@@ -20,6 +22,7 @@ import psutil
 import pytest
 from nbval import plugin as nbval
 from PIL import Image
+from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
 from kernels import surroundings  # noqa: E402
@@ -27,12 +30,25 @@ from kernels import surroundings  # noqa: E402
 os.environ.update(surroundings())
 
 LARGE, SHARE = 24, 2e-4  # a pixel differs if a channel moves by more than LARGE of 255; at most this share of them may
+ALONE = ("test_browser.py", "test_handout.py")  # files whose tests may run apart
 PATIENCE = 60  # seconds a message may take after the cell has replied
 
 
 def pytest_addoption(parser):
     parser.addini("notebook_budget", "CPU seconds a notebook may take; it fails above twice as many", default="60")
     parser.addini("notebook_floor", "CPU seconds a notebook takes at least, if it does anything", default="1")
+
+
+class Files(LoadScopeScheduling):
+    """Which process runs what: the tests of a file together, those of ALONE each where there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return nodeid if Path(file).name in ALONE else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Files(config, log)
 
 
 # ----------------------------------------------------------------------------------- comparing outputs

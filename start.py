@@ -33,6 +33,7 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # on Linux the ordinary to
 ROOM = 2.5e9  # bytes a first set-up needs: 1.6 GB stay, the rest is unpacking
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
+PYTEST = ("-m", "pytest", "-n", "2")  # two processes
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)}  # torch has packages for these
 WRONG_PYTHON = ("Python 3.11, 3.12 or 3.13 (64-bit) is needed, this is {}: install one from python.org and start with "
                 "it, for instance: python3.12 start.py (Windows: py -3.12 start.py).")
@@ -234,7 +235,7 @@ def main(arguments: list[str]) -> int:
         sys.exit(f"This is the student edition: `{given.what}` works in the full course only.")
     set_up("course", *["test"] * (given.what != "lab"), *["pretrained"] * given.pretrained, stick=given.find_links)
     if given.what != "lab":
-        return run([str(PYTHON), *(["-m", "pytest"] if given.what == "test" else ["tests/handout.py"]), *rest])
+        return run([str(PYTHON), *(PYTEST if given.what == "test" else ["tests/handout.py"]), *rest])
     for path in copy_notebooks():
         print(f"Your copy: {path.relative_to(ROOT)}")
     return run(lab_command(ROOT / "my_notebooks", *rest))

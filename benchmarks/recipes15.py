@@ -67,15 +67,13 @@ def score_corpus(words, pairs: list[Pair], model: nn.Module, limit: int | None) 
 
 # ---- part-of-speech tags ---------------------------------------------------------------------------------------------
 
-SHAPES = {"1x1": dict(n_layers=1, n_heads=1), "2x4": dict(n_layers=2, n_heads=4)}  # layers x heads, as in notebook 13
 
-
-def tagging(seed: int, *, positions: str, shape: str, steps: int) -> Experiment:
+def tagging(seed: int, *, positions: str, steps: int) -> Experiment:
     """Notebook 13's taggers, batches and scores, but with positions."""
     seed_everything(seed)
     train = labelled(load_split("train"))
     words, tags = (Vocabulary.build(getattr(s, side) for s in train) for side in ("source", "target"))
-    net = AttentionTagger(len(words), len(tags), d_model=64, **SHAPES[shape], positions=positions)
+    net = AttentionTagger(len(words), len(tags), d_model=64, n_layers=1, n_heads=1, positions=positions)
     training = {"seed": seed, "steps": steps, "lr": 3e-3}
     scorers = {
         name: partial(score, words, tags, ambiguous_words(train), _mixed([labelled(load_split(p)) for p in parts]))
@@ -104,7 +102,7 @@ RECIPES = [
     *orders("back", 500),  # rotary in class too, seed 0
     *orders("back", 500, causal=True),
     *orders("third", 300),
-    *(Recipe("15", f"{name}-1x1", "tags-live", partial(tagging, positions=name, shape="1x1", steps=600))
+    *(Recipe("15", f"{name}-1x1", "tags-live", partial(tagging, positions=name, steps=600))
       for name in SCHEMES[1:]),  # sinusoidal in class, seed 0; none: notebook 13's rows
     *(Recipe("15", name, "corpus", partial(corpus, positions=name, steps=900)) for name in SCHEMES),
 ]  # fmt: skip

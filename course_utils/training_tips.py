@@ -47,12 +47,6 @@ def smoothed_targets(target: Tensor, n_classes: int, e: float, spread: str = "al
     return q * (target != PAD).unsqueeze(-1)
 
 
-def smoothed_loss(logits: Tensor, target: Tensor, e: float, spread: str = "all") -> Tensor:
-    """Cross-entropy against `smoothed_targets`, in nats, mean over the real tokens: (B, T, K), (B, T) -> ()."""
-    q = smoothed_targets(target, logits.shape[-1], e, spread).to(logits)
-    return -(q * logits.log_softmax(-1)).sum() / (target != PAD).sum()
-
-
 def average_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:
     """The mean of several checkpoints of one model, number by number; whole numbers are the last one's."""
     if not states:

@@ -7,7 +7,6 @@ again. A folder that is not a handout is never touched.
 
 import argparse
 import copy
-import json
 import re
 import shutil
 import sys
@@ -102,12 +101,9 @@ def run(path: Path) -> str | None:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="start.py handout", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "handout")
-    parser.add_argument("--run", metavar="REPORT", type=Path, help="execute its notebooks too and write how it went")
     given = parser.parse_args(arguments)
     written = write(given.folder.resolve())
     print(f"The student edition of {len(written)} notebooks is in {given.folder}: zip that folder.")
-    if given.run:
-        given.run.write_text(json.dumps({path.name: run(path) for path in written}), encoding="utf-8")
     return 0
 
 

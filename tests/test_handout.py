@@ -103,9 +103,15 @@ def test_start_py_says_that_the_student_edition_has_no_tests(course):
         assert done.returncode == 1 and "This is the student edition" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.fixture(scope="session")
+def edition(tmp_path_factory):
+    """The notebooks of the student edition, by name."""
+    return {path.name: path for path in write(tmp_path_factory.mktemp("handout") / "student edition")}
+
+
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
-def test_the_student_edition_runs(path, handout):
-    assert handout.result()[path.name] is None, handout.result()[path.name]
-    student = Book.read(handout.folder / "notebooks" / path.name)
+def test_the_student_edition_runs(path, edition):
+    assert run(edition[path.name]) is None
+    student = Book.read(edition[path.name])
     assert not [problem for check in (metadata, identities, machine) for problem in check(student)]
     assert "Solution (click the dots)" not in student.raw

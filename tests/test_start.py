@@ -315,12 +315,12 @@ def test_the_commands(ran, tmp_path):
         ([], [("course", None), "copied", lab]),
         (["--no-browser"], [("course", None), "copied", [*lab, "--no-browser"]]),
         (["--find-links", str(tmp_path)], [("course", tmp_path), "copied", lab]),
-        (["test", "-k", "floors", "tests"], [("course", "test", None), ["-m", "pytest", "-k", "floors", "tests"]]),
-        (["test", "--nbval-lax"], [("course", "test", None), ["-m", "pytest", "--nbval-lax"]]),
-        (["test", "--find-links", str(tmp_path)], [("course", "test", tmp_path), ["-m", "pytest"]]),
+        (["test", "-k", "floors", "tests"], [("course", "test", None), [*start.PYTEST, "-k", "floors", "tests"]]),
+        (["test", "--nbval-lax"], [("course", "test", None), [*start.PYTEST, "--nbval-lax"]]),
+        (["test", "--find-links", str(tmp_path)], [("course", "test", tmp_path), [*start.PYTEST]]),
         (["handout", "out"], [("course", "test", None), ["tests/handout.py", "out"]]),
         (["--pretrained"], [("course", "pretrained", None), "copied", lab]),
-        (["test", "--pretrained", "tests"], [("course", "test", "pretrained", None), ["-m", "pytest", "tests"]]),
+        (["test", "--pretrained", "tests"], [("course", "test", "pretrained", None), [*start.PYTEST, "tests"]]),
         (["check"], [["-m", "course_utils.check_environment"]]),
     ]:
         ran.clear()
