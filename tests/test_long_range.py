@@ -1,10 +1,14 @@
 """The model of the race: every plug fits in, pads and the future stay out, the scores are what they say."""
 
+import ast
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.recipes24 import PLUGS
 from course_utils.corpora.long_tasks import Sequences
 from course_utils.models.long_range import LongRange, answer_loss, answer_score
 from course_utils.plugs import FACTS
@@ -100,3 +104,12 @@ def test_unknown_plugs_and_sizes_are_refused():
         model("flash")
     with pytest.raises(ValueError, match="n_layers"):
         model(n_layers=0)
+
+
+def test_the_notebook_shows_the_settings_of_the_race():
+    notebook = Path(__file__).resolve().parent.parent / "notebooks" / "24_the_race.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    (source,) = ("".join(cell["source"]) for cell in cells if cell["id"] == "24-model")
+    (shown,) = (node.value for node in ast.parse(source).body
+                if isinstance(node, ast.Assign) and node.targets[0].id == "RACE")  # fmt: skip
+    assert ast.literal_eval(shown) == PLUGS

@@ -148,7 +148,7 @@ def _name(axes: Axes, entries: Sequence[Entry], radii: np.ndarray) -> None:
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in at]
     frame = axes.get_window_extent()
     for (x, y), e, radius in sorted(zip(at, entries, radii, strict=True), key=lambda item: -item[0][1]):
-        wide, tall, far = 8 * len(e.name), 15, 0.7 * radius + 4
+        wide, tall, far = 8.6 * len(e.name), 15, 0.7 * radius + 4
         places = [(x + dx + (-wide if dx < 0 else 0), y + dy - tall / 2) for dx, dy in (
             (radius + 4, 0), (-radius - 4, 0), (far, far), (far, -far), (-far, far), (-far, -far),
             *((side * 0.1, step) for step in (radius + 9, -radius - 9, radius + 24, -radius - 24) for side in (1, -1)),
