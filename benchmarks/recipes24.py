@@ -1,7 +1,7 @@
 """The runs of notebook 24: one small Transformer around each plug, on four long tasks.
 
-Settings belong to the task, not to the plug: of three rates the one at which dense attention did best on valid, and as
-many updates as it needs to be well beyond its first progress there. Nobody else had a search of his own.
+Settings belong to the task, not to the plug: a rate found in one to three short trials of dense attention, and as many
+updates as it needs to be well beyond its first progress. Nobody else had a search of his own.
 """
 
 from functools import partial
