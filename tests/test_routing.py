@@ -29,7 +29,7 @@ def by_clusters(plug, x, v, real, causal):
         members = {}
         for i in range(x.shape[2]):
             if real[b, i]:
-                distances = [float((F.normalize(x[b, h, i], dim=0) - c).norm()) for c in plug.centroids[h]]
+                distances = [float((F.normalize(x[b, h, i], dim=0) - c).detach().norm()) for c in plug.centroids[h]]
                 members.setdefault(distances.index(min(distances)), []).append(i)
         for cluster in members.values():
             for rank, i in enumerate(cluster):
