@@ -208,7 +208,7 @@ EXPLORERS |= {
     "costs": race.cost_explorer,
     "trade": lambda: race.trade_explorer(
         {"pixels": {"scaled_dot": [0.9], "linear": [0.5, 0.6]}, "listops": {"scaled_dot": [0.3], "linear": [0.3]}},
-        {"scaled_dot": {}, "linear": {}},
+        {"scaled_dot": {}, "linear": {}}, "pixels",
     ),
 }
 EXPLORERS |= {

@@ -151,7 +151,7 @@ def _name(axes: Axes, entries: Sequence[Entry], radii: np.ndarray) -> None:
         wide, tall, far = 8.6 * len(e.name), 15, 0.7 * radius + 4
         places = [(x + dx + (-wide if dx < 0 else 0), y + dy - tall / 2) for dx, dy in (
             (radius + 4, 0), (-radius - 4, 0), (far, far), (far, -far), (-far, far), (-far, -far),
-            *((side * 0.1, step) for step in (radius + 9, -radius - 9, radius + 24, -radius - 24) for side in (1, -1)),
+            *((side * 0.1, up * (radius + 9 + 16 * line)) for line in range(6) for up in (1, -1) for side in (1, -1)),
         )]  # fmt: skip
         boxes = [(a, b, a + wide, b + tall) for a, b in places]
         inside = [box for box in boxes if frame.x0 < box[0] and box[2] < frame.x1]

@@ -45,7 +45,7 @@ def cost_explorer(N: int = 1024, d: int = 16) -> Explorer:
 
 
 def trade_explorer(
-    scores: Mapping[str, Mapping[str, Sequence[float]]], settings: Settings, N: int = 256,
+    scores: Mapping[str, Mapping[str, Sequence[float]]], settings: Settings, task: str, N: int = 256,
 ) -> Explorer:  # fmt: skip
     """{task: {plug: one score a seed}} and the plugs' settings: the accuracy on a task against the cost at a length."""
 
@@ -61,7 +61,7 @@ def trade_explorer(
         return figure, f"The cheapest within 0.05 of the best: {cheapest.name}, {cheapest.x:.2g} x dense."
 
     return Explorer(
-        draw, task=w.Dropdown(options=list(scores), description="task"),
+        draw, task=w.Dropdown(options=list(scores), value=task, description="task"),
         N=w.SelectionSlider(options=LENGTHS, value=N, description="cost at length N"),
         alt="A circle for each plug: share of right answers on the task against multiply-adds at that length, as a "
         "multiple of dense attention's.",
