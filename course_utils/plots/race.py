@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from course_utils.plots.style import (
     BLUE,
@@ -77,6 +77,7 @@ def cost_bars(
                       ha="right" if share < 1 else "left")  # fmt: skip
     axes.axvline(1, color="black", lw=1)
     axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlim=(low, high), ylim=(len(ordered) - 0.5, -0.5), xlabel=xlabel)
     axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
     axes.tick_params(axis="y", length=0)
@@ -131,7 +132,7 @@ def trade_off(
     axes.set_xscale("log")
     axes.set(xlim=xlim or (min(xs) / 1.6, max(xs) * 1.9), ylim=ylim or (min(ys) - room, max(ys) + room))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())                           # they would double the time of a redraw
     sizes = np.array([e.size for e in entries])
     areas = np.maximum(30, 700 * sizes / sizes.max()) if len(set(sizes)) > 1 else np.full(len(sizes), 70.0)
     for e, area in zip(entries, areas, strict=True):
