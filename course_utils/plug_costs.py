@@ -17,17 +17,15 @@ FILE = Path(__file__).resolve().parent.parent / "data" / "plug_costs.json"
 
 @lru_cache(maxsize=1)
 def measured() -> dict[str, Any]:
-    """"machine" (in words), "date", and "rows": line, side ("ours" or a package), d_head, N, allocator ("default" or
-    "tuned") with f and fb (milliseconds forward, forward and backward), or "memory" with f and fb in megabytes."""
+    """The file: "machine" (in words), "date" and "rows". A row has line, side ("ours" or a package), d_head, N, kind,
+    and f and fb, forward and forward + backward: milliseconds of kind "default" or "tuned", megabytes of "memory"."""
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def curve(
-    line: str, kind: str = "default", *, d_head: int = 16, side: str = "ours", key: str = "fb"
-) -> dict[int, float]:
-    """{N: milliseconds or megabytes} of one line of the benchmark; empty if it was not measured so."""
+def curve(line: str, kind: str = "default", *, d_head: int = 16, side: str = "ours") -> dict[int, float]:
+    """{N: milliseconds or megabytes, forward and backward} of one line of the benchmark; empty if not measured so."""
     wanted = {"line": line, "kind": kind, "d_head": d_head, "side": side}
-    return {row["N"]: row[key] for row in measured()["rows"] if wanted.items() <= row.items()}
+    return {row["N"]: row["fb"] for row in measured()["rows"] if wanted.items() <= row.items()}
 
 
 def growth_exponent(lengths: Sequence[float], costs: Sequence[float]) -> float:
@@ -43,7 +41,7 @@ def break_even(lengths: Sequence[float], dense: Sequence[float], other: Sequence
     lengths on straight lines of the logarithms; the first length if it always does, None if not even at the last."""
     _check(lengths, dense)
     _check(lengths, other)
-    lead = [math.log(a / b) for a, b in zip(dense, other, strict=True)]   # above 0: `other` costs less
+    lead = [math.log(a / b) for a, b in zip(dense, other, strict=True)]  # above 0: `other` costs less
     if lead[-1] <= 0:
         return None
     behind = [i for i, value in enumerate(lead) if value <= 0]

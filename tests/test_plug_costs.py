@@ -32,6 +32,7 @@ def test_only_the_last_crossing_counts():
     assert break_even(LENGTHS, [1, 1, 1, 1], [0.5, 2, 0.5, 2]) is None
     found = break_even(LENGTHS, [1, 1, 1, 1], [0.5, 2, 0.5, 0.5])
     assert found == pytest.approx(math.sqrt(512 * 1024))
+    assert break_even(LENGTHS, [1, 1, 1, 1], [2, 0.5, 2, 0.5]) == pytest.approx(math.sqrt(1024 * 2048))
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,6 @@ def test_the_stored_measurements_are_whole():
     assert all(set(curve(line, "memory")) >= {4096, 8192} for line in ours)
     assert all(0 < row["f"] and 0 < row["fb"] for row in rows if row["kind"] != "memory")
     assert curve("no such line") == {}
+    theirs = {"kind": "tuned", "line": "linear", "side": "fast-transformers", "d_head": 64, "N": 4096}
+    (row,) = (row for row in rows if theirs.items() <= row.items())
+    assert curve("linear", "tuned", d_head=64, side="fast-transformers")[4096] == row["fb"]
