@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.layers.attention import PLUGS, DenseAttention, SteeredAttention, make_plug, plug_name
+from course_utils.attention.dense import PLUGS, DenseAttention, SteeredAttention, make_plug, plug_name
+from course_utils.attention.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore, Score
+from course_utils.attention.socket import allowed_pairs, masked_softmax
 from course_utils.layers.readout import MaxoutReadout, maxout
-from course_utils.layers.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore, Score
-from course_utils.layers.socket import allowed_pairs, masked_softmax
-from course_utils.models.seq2seq import take_rows
+from course_utils.seq2seq.contract import take_rows
 
 B, T, S, DV = 3, 4, 5, 2
 KEY_MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], dtype=torch.bool)

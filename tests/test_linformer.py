@@ -5,8 +5,8 @@ import pytest
 import torch
 from plug_checks import call, drawn, ragged, same, same_function, vectors
 
-from course_utils.layers.attention import PLUGS
-from course_utils.layers.linformer import LinformerAttention, mixed
+from course_utils.attention.dense import PLUGS
+from course_utils.attention.linformer import LinformerAttention, mixed
 from course_utils.layers.multihead import MultiHeadAttention
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.recipes24 import PLUGS
+from course_utils.attention.table import FACTS
 from course_utils.corpora.long_tasks import Sequences
-from course_utils.models.long_range import LongRange, answer_loss, answer_score
-from course_utils.plugs import FACTS
+from course_utils.experiments.nb24_long_range import LongRange, answer_loss, answer_score
+from course_utils.experiments.nb24_recipes import PLUGS
 
 SMALL = {
     "window": {"window": 2}, "strided": {"stride": 3}, "longformer": {"window": 2, "n_global": 2},

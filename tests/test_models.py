@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.layers.attention import PLUGS, make_plug
+from course_utils.attention.dense import PLUGS, make_plug
 from course_utils.layers.recurrent import Recurrent, RecurrentState, reverse_by_length
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
-from course_utils.models.fixed_context import FixedContextSeq2Seq
-from course_utils.models.seq2seq import Seq2Seq, embedding, take_rows
-from course_utils.proof_tools import SIZES, sample
-from course_utils.proofs import MODELS, build
-from course_utils.text import PAD
+from course_utils.proofs.models import MODELS, build
+from course_utils.proofs.tools import SIZES, sample
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.contract import Seq2Seq, embedding, take_rows
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
+from course_utils.text.vocabulary import PAD
 from course_utils.training import token_loss
 
 WIDTHS = dict(**SIZES, d_embedding=5, d_hidden=8)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.layers.attention import PLUGS
+from course_utils.attention.dense import PLUGS
+from course_utils.attention.positions import RotaryPositions
+from course_utils.attention.relative import AlibiAttention, RelativeAttention
+from course_utils.attention.socket import places
 from course_utils.layers.multihead import KeyValues, MultiHeadAttention
-from course_utils.layers.positions import RotaryPositions, places
-from course_utils.layers.relative import AlibiAttention, RelativeAttention
 
 B, T, S, D, H = 3, 5, 7, 12, 3
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from course_utils.attention.table import COMPUTES, FACTS, PlugFacts, make, rows
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.models.transformer import Transformer
-from course_utils.plugs import COMPUTES, FACTS, PlugFacts, make, rows
-from course_utils.proof_tools import SIZES
-from course_utils.proofs import PROOFS, check
+from course_utils.proofs.models import PROOFS, check
+from course_utils.proofs.tools import SIZES
+from course_utils.seq2seq.transformer import Transformer
 
 D_HEAD, HEADS, LONGEST = 4, 2, 192
 SMALL = {  # settings with which 150 places are long: every part of the plug is at work

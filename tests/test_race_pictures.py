@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from course_utils.attention.table import FACTS
 from course_utils.plots.race import Entry, cost_bars, cost_curves, pixel_reading, race_dots, trade_off
-from course_utils.plugs import FACTS
 from course_utils.widgets import race
 
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from course_utils.attention.dense import DenseAttention, SteeredAttention, make_plug
+from course_utils.attention.scores import GeneralScore
+from course_utils.attention.steering import RecordedAttention, forced, gold_weights, permuted, plugged, uniform
 from course_utils.corpora.pair import Pair
-from course_utils.layers.attention import DenseAttention, SteeredAttention, make_plug
-from course_utils.layers.scores import GeneralScore
-from course_utils.layers.steering import RecordedAttention, forced, gold_weights, permuted, plugged, uniform
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)
 SOURCE = torch.tensor([[5, 6, 7, 8, 9], [6, 5, 9, 0, 0]])

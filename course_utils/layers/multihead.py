@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.layers.attention import make_plug
-from course_utils.layers.positions import RotaryPositions, places
-from course_utils.layers.scores import check_widths, xavier
-from course_utils.layers.socket import Plug, Positions
+from course_utils.attention.dense import make_plug
+from course_utils.attention.positions import RotaryPositions
+from course_utils.attention.scores import xavier
+from course_utils.attention.socket import Plug, Positions, places
+from course_utils.checks import check_widths
 
 
 class KeyValues(NamedTuple):

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from course_utils.attention.relative import AlibiAttention, RelativeAttention
+from course_utils.attention.scores import xavier
+from course_utils.attention.socket import Plug
+from course_utils.checks import check_widths
 from course_utils.corpora.pair import Pair
 from course_utils.layers.blocks import EncoderBlock, FeedForward
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from course_utils.layers.relative import AlibiAttention, RelativeAttention
-from course_utils.layers.scores import check_widths, xavier
-from course_utils.layers.socket import Plug
 from course_utils.models.tagger import TagScores, checked_mask, tag_scores
-from course_utils.text import PAD
+from course_utils.text.vocabulary import PAD
 
 ADDED: dict[str, Callable[[int, int], nn.Module]] = {     # name -> positions added to the words, of (d_model, length)
     "sinusoidal": lambda d_model, length: SinusoidalPositions(d_model),
@@ -36,7 +37,7 @@ POSITIONS = ("none", *ADDED, *SCORED, "rotary")           # the names of the Tra
 class AttentionTagger(nn.Module):
     """One label a word, from `n_layers` encoder blocks.
 
-    positions   "none": a bag of words; the others as in models/transformer.py
+    positions   "none": a bag of words; the others as in seq2seq/transformer.py
     causal      a word sees itself and the words before it only: then the order is not lost entirely
     max_length  longest sentence of "learned" positions
     norm        "pre" (then one more LayerNorm after the last block) or "post"

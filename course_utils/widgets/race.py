@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as w
 from matplotlib.figure import Figure
 
+from course_utils.attention.table import FACTS
 from course_utils.plots.race import Entry, cost_bars, trade_off
-from course_utils.plugs import FACTS
 from course_utils.widgets.explorer import Explorer
 
 LENGTHS = tuple(2**k for k in range(6, 17))
