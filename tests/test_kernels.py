@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgba
 from course_utils.attention.performer import PerformerAttention
 from course_utils.experiments.nb22_masked_characters import (
     HIDDEN,
-    PLUGS,
     SHARE,
+    SIZES,
     MaskedCharacters,
     WindowBatches,
     hidden_loss,
@@ -77,7 +77,7 @@ def test_what_windows_refuse():
         Recall(4, 4, "hard")
 
 
-@pytest.mark.parametrize("plug", PLUGS)
+@pytest.mark.parametrize("plug", SIZES)
 def test_every_character_is_read_with_both_sides(plug):
     net, ids = model(plug), TEXT[None, :N]
     with torch.no_grad():

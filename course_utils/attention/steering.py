@@ -1,7 +1,7 @@
 """Looking into an attention plug, and moving its weights by hand. Notebook 07.
 
 `RecordedAttention` is a plug around a plug that keeps what went through it. `uniform`, `permuted` and `forced` make
-edits for `SteeredAttention` (course_utils/attention/dense.py). `plugged` lends a model another plug for a while:
+edits for `SteeredAttention`. `plugged` lends a model another plug for a while:
 
     with plugged(model, SteeredAttention(model.attention, uniform(batch.source_mask))):
         logits = model(batch.source, batch.target_in)
@@ -148,3 +148,27 @@ def _beside(mask: Tensor, weights: Tensor) -> Tensor:
 def _beside_targets(rows: Tensor, weights: Tensor) -> Tensor:
     """(B, T, X) -> (B, 1, ..., T, X)."""
     return rows.view(rows.shape[0], *[1] * (weights.ndim - 3), *rows.shape[1:])
+
+
+class SteeredAttention(nn.Module):
+    """A plug around a plug whose weights are changed by hand before they are used: does the output follow?
+
+    `edit(weights (B, ..., T, S), positions) -> weights` of the same shape; `positions` as the socket got them, so that
+    an edit can find its target word while decoding step by step too. Notebook 07.
+    """
+
+    def __init__(self, plug: Plug, edit: Callable[[Tensor, Positions | None], Tensor]) -> None:
+        super().__init__()
+        self.plug, self.edit = plug, edit
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, *, positions: Positions | None = None,
+        need_weights: bool = False, **others: Any,
+    ) -> tuple[Tensor, Tensor | None, Any]:
+        _, weights, state = self.plug(query, key, value, positions=positions, need_weights=True, **others)
+        if weights is None:
+            raise ValueError(f"{type(self.plug).__name__} has no map of weights, so it cannot be steered")
+        edited = self.edit(weights, positions)
+        if edited.shape != weights.shape:
+            raise ValueError(f"edit must keep the weights' shape {tuple(weights.shape)}, it gave {tuple(edited.shape)}")
+        return edited @ value, edited if need_weights else None, state

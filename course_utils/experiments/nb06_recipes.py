@@ -6,8 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from course_utils.attention.dense import SteeredAttention
-from course_utils.attention.steering import forced, gold_weights, permuted, plugged, uniform
+from course_utils.attention.steering import SteeredAttention, forced, gold_weights, permuted, plugged, uniform
 from course_utils.corpora.mini import load_split, load_test_buckets
 from course_utils.corpora.pair import Pair
 from course_utils.corpora.parallel import hold_out, jupyterlab_french

@@ -12,12 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.attention.dense import DenseAttention
-from course_utils.attention.linear import LinearAttention
-from course_utils.attention.linformer import LinformerAttention
-from course_utils.attention.performer import PerformerAttention
 from course_utils.attention.positions import RotaryPositions
-from course_utils.attention.scores import ScaledDotScore, xavier
+from course_utils.attention.scores import xavier
+from course_utils.attention.table import make
 from course_utils.checks import check_widths
 from course_utils.layers.blocks import EncoderBlock, FeedForward
 from course_utils.layers.multihead import MultiHeadAttention
@@ -25,12 +22,7 @@ from course_utils.text.vocabulary import END
 
 HIDDEN = END                                                              # the symbol in the place of a hidden one
 SHARE = 0.15                                                              # of the characters are hidden
-PLUGS = {                                                                 # name -> a plug, of (d_head, N, its size)
-    "dense": lambda d, N, size: DenseAttention(ScaledDotScore()),
-    "linformer": lambda d, N, size: LinformerAttention(N, size),
-    "linear": lambda d, N, size: LinearAttention(),
-    "performer": lambda d, N, size: PerformerAttention(d, size),
-}
+SIZES = {"dense": None, "linformer": "k", "linear": None, "performer": "m"}  # plug -> which of its settings is `size`
 
 
 @dataclass
@@ -88,7 +80,7 @@ class WindowBatches:
 
 
 class MaskedCharacters(nn.Module):
-    """Embedding, `n_layers` pre-norm encoder blocks around a plug of PLUGS with rotary positions, one linear layer.
+    """Embedding, `n_layers` pre-norm encoder blocks around a plug of SIZES with rotary positions, one linear layer.
 
     `size`: k of "linformer", m of "performer"; the other plugs have none.
     """
@@ -99,15 +91,19 @@ class MaskedCharacters(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         check_widths(n_symbols=n_symbols, length=length, size=size, n_layers=n_layers)
-        if plug not in PLUGS:
-            raise ValueError(f"unknown plug {plug!r}: one of {', '.join(map(repr, PLUGS))}")
+        if plug not in SIZES:
+            raise ValueError(f"unknown plug {plug!r}: one of {', '.join(map(repr, SIZES))}")
+        name, settings = ("scaled_dot" if plug == "dense" else plug), {SIZES[plug]: size} if SIZES[plug] else {}
+        d_head = d_model // n_heads
         self.hparams = dict(n_symbols=n_symbols, length=length, plug=plug, size=size, d_model=d_model, n_heads=n_heads,
                             n_layers=n_layers)  # fmt: skip
         self.embedding = nn.Embedding(n_symbols, d_model)
         self.blocks = nn.ModuleList(
-            EncoderBlock(MultiHeadAttention(d_model, n_heads, PLUGS[plug](d_model // n_heads, length, size),
-                                            rotary=RotaryPositions(d_model // n_heads)),
-                         FeedForward(d_model, 2 * d_model), "pre", 0.0)
+            EncoderBlock(
+                MultiHeadAttention(d_model, n_heads, make(name, d_head, n_heads, length, **settings),
+                                   rotary=RotaryPositions(d_head)),
+                FeedForward(d_model, 2 * d_model), "pre", 0.0,
+            )
             for _ in range(n_layers)
         )  # fmt: skip
         self.norm, self.output = nn.LayerNorm(d_model), xavier(nn.Linear(d_model, n_symbols))

@@ -19,7 +19,7 @@ from course_utils.layers.multihead import MultiHeadAttention
 class LongRange(nn.Module):
     """Ids (B, N), 0 on pads behind -> logits (B, n_answers), or (B, N, n_answers) if `each` place is to answer.
 
-    `plug` is a name of `plugs.FACTS`, `settings` change its settings there.
+    `plug` is a name in the table of plugs, `settings` change its settings there.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ TRAINING = {
 }
 N_TRAIN = 10_000
 N_SCORED = {"listops": 1000, "retrieval": 200, "duplication": 200}        # of pixels all 300
-PLUGS = {  # name in plugs.FACTS -> its settings at these lengths
+PLUGS = {  # name in the table of plugs -> its settings at these lengths
     "scaled_dot": {},
     "window": {"window": 16},
     "strided": {"stride": 8},

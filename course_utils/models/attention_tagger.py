@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.attention.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from course_utils.attention.relative import AlibiAttention, RelativeAttention
 from course_utils.attention.scores import xavier
-from course_utils.attention.socket import Plug
 from course_utils.checks import check_widths
 from course_utils.corpora.pair import Pair
 from course_utils.layers.blocks import EncoderBlock, FeedForward
@@ -27,10 +25,7 @@ ADDED: dict[str, Callable[[int, int], nn.Module]] = {     # name -> positions ad
     "sinusoidal_halves": lambda d_model, length: SinusoidalPositions(d_model, "halves"),
     "learned": lambda d_model, length: LearnedPositions(length, d_model),
 }
-SCORED: dict[str, Callable[[int, int], Plug]] = {         # name -> a plug that sees distances, of (d_head, n_heads)
-    "shaw": lambda d_head, n_heads: RelativeAttention(d_head),
-    "alibi": lambda d_head, n_heads: AlibiAttention(n_heads),
-}
+SCORED = ("shaw", "alibi")                                # plugs that see distances
 POSITIONS = ("none", *ADDED, *SCORED, "rotary")           # the names of the Transformer's POSITIONS
 
 
@@ -96,7 +91,7 @@ class AttentionTagger(nn.Module):
 def _attention(d_model: int, n_heads: int, positions: str) -> MultiHeadAttention:
     """The self-attention of one block; a width that the heads do not divide is refused there."""
     d_head = max(d_model // n_heads, 1)
-    plug = SCORED[positions](d_head, n_heads) if positions in SCORED else "scaled_dot"
+    plug = positions if positions in SCORED else "scaled_dot"
     rotary = RotaryPositions(d_head) if positions == "rotary" else None
     return MultiHeadAttention(d_model, n_heads, plug, rotary=rotary)
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from course_utils.attention.dense import make_plug, plug_name
 from course_utils.attention.scores import xavier
 from course_utils.attention.socket import Plug
+from course_utils.attention.table import make, plug_name
 from course_utils.layers.recurrent import Recurrent, RecurrentState
 from course_utils.seq2seq.contract import Seq2Seq, embedding
 
@@ -55,7 +55,7 @@ class AttentiveSeq2Seq(Seq2Seq):
         self.target_embedding = embedding(target_size, d_embedding)
         self.encoder = Recurrent(cell, d_embedding, d_hidden // 2, bidirectional=True)
         self.decoder = Recurrent(cell, d_embedding, d_hidden)
-        self.attention = make_plug(attention, d_hidden, d_hidden, d_hidden)
+        self.attention = make(attention, d_hidden)
         self.combine = xavier(nn.Linear(2 * d_hidden, d_hidden))
         self.output = xavier(nn.Linear(d_hidden, target_size))
         self.dropout = nn.Dropout(dropout)

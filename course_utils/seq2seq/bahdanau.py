@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from course_utils.attention.dense import make_plug, plug_name
 from course_utils.attention.scores import xavier
 from course_utils.attention.socket import Plug
+from course_utils.attention.table import make, plug_name
 from course_utils.layers.readout import MaxoutReadout
 from course_utils.layers.recurrent import Recurrent, initialise_recurrent
 from course_utils.seq2seq.attentive import positions
@@ -54,7 +54,7 @@ class BahdanauSeq2Seq(Seq2Seq):
         self.target_embedding = embedding(target_size, d_embedding)
         self.encoder = Recurrent("gru", d_embedding, d_hidden, bidirectional=True)
         self.bridge = xavier(nn.Linear(d_hidden, d_hidden))
-        self.attention = make_plug(attention, d_hidden, 2 * d_hidden, d_attention)
+        self.attention = make(attention, d_hidden, d_key=2 * d_hidden, d_attention=d_attention)
         self.cell = nn.GRUCell(d_embedding + 2 * d_hidden, d_hidden)
         initialise_recurrent(self.cell)
         self.readout = MaxoutReadout(d_hidden, d_embedding, 2 * d_hidden, d_readout, target_size, dropout)

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.attention.dense import make_plug
 from course_utils.attention.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from course_utils.attention.relative import AlibiAttention, RelativeAttention
 from course_utils.attention.scores import xavier
 from course_utils.attention.socket import Plug
+from course_utils.attention.table import make
 from course_utils.checks import check_widths
 from course_utils.layers.blocks import DecoderBlock, EncoderBlock, FeedForward
 from course_utils.layers.multihead import KeyValues, MultiHeadAttention
@@ -64,7 +63,8 @@ class Transformer(Seq2Seq):
 
     norm        "pre" or "post" (blocks.py); with "pre" both stacks end in one more LayerNorm
     positions   a name in POSITIONS
-    attention   plug of the self-attentions (a name in PLUGS, or a function that makes one from a head's width); the
+    attention   plug of the self-attentions (a name in PLUGS, or a function that makes one from a head's width); a plug
+                with a column for each position gets max_length of them; the
                 cross-attention is always a scaled dot product. shaw and alibi are plugs themselves.
     tie         "decoder": the target embedding is also the output layer (Press and Wolf 2017); "all": the source's
                 too, which needs one vocabulary for both (Vaswani et al. 2017, section 3.4)
@@ -91,7 +91,8 @@ class Transformer(Seq2Seq):
 
         def own() -> MultiHeadAttention:
             rotary = RotaryPositions(d_model // n_heads) if positions == "rotary" else None
-            return MultiHeadAttention(**heads, attention=_plug(positions, attention, **heads), rotary=rotary)
+            plug = _plug(positions, attention, max_length, **heads)
+            return MultiHeadAttention(**heads, attention=plug, rotary=rotary)
 
         def feed() -> FeedForward:
             return FeedForward(d_model, d_ff, activation, dropout)
@@ -193,14 +194,12 @@ def _added(positions: str, d_model: int, max_length: int) -> nn.Module | None:
     return SinusoidalPositions(d_model, layouts[positions]) if positions in layouts else None
 
 
-def _plug(positions: str, attention: str | Callable[[int], Plug], d_model: int, n_heads: int) -> Plug:
-    """A new plug for one self-attention."""
-    d_head = d_model // n_heads
-    if positions == "shaw":
-        return RelativeAttention(d_head)
-    if positions == "alibi":
-        return AlibiAttention(n_heads)
-    return make_plug(attention, d_head, d_head, d_head) if isinstance(attention, str) else attention(d_head)
+def _plug(
+    positions: str, attention: str | Callable[[int], Plug], longest: int, d_model: int, n_heads: int
+) -> Plug:
+    """A new plug for one self-attention; shaw and alibi are plugs themselves."""
+    name = positions if positions in ("shaw", "alibi") else attention
+    return make(name, d_model // n_heads, n_heads, longest) if isinstance(name, str) else name(d_model // n_heads)
 
 
 def _check_choices(positions: str, tie: str, attention, source_size: int, target_size: int) -> None:

@@ -13,9 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.attention.dense import SteeredAttention
 from course_utils.attention.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore
-from course_utils.attention.steering import Edit, RecordedAttention, forced, gold_weights, permuted, plugged, uniform
+from course_utils.attention.steering import (
+    Edit,
+    RecordedAttention,
+    SteeredAttention,
+    forced,
+    gold_weights,
+    permuted,
+    plugged,
+    uniform,
+)
 from course_utils.corpora.pair import Pair
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.steering import Steered
