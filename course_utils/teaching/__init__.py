@@ -1,0 +1,1 @@
+"""What every notebook teaches with: the source on the page, predictions, claims."""
