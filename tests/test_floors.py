@@ -15,7 +15,7 @@ FLOORS = (  # floor, files and folders of course_utils that stand side by side
     ("3", {"training", "decoding", "metrics", "scoreboard", "word2vec", "training_tips", "plug_costs"}),
     ("3, above", {"proofs", "proof_tools", "equivalence"}),
     ("4", {"plots"}),
-    ("4, above", {"widgets"}),
+    ("4, above", {"widgets", "teaching"}),
     ("4, top", {"exercises"}),
     ("nobody imports it", {"check_environment"}),
 )
