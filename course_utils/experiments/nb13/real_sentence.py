@@ -2,7 +2,7 @@
 
 The model is all-MiniLM-L6-v2 (models/pretrained_transformer.py), which comes with an optional package. What the
 notebook shows of it is stored in data/bank_in_context.json, so that no class depends on the package; with the package,
-`python -m course_utils.experiments.nb13_real_sentence` measures it again and writes the file.
+`python -m course_utils.experiments.nb13.real_sentence` measures it again and writes the file.
 """
 
 import json
@@ -104,7 +104,7 @@ def _banks(model: PretrainedEncoder, sentence: str, equal: bool) -> Tensor:
 
 def _folder() -> Path:
     root = os.environ.get("COURSE_DATA")
-    return Path(root) if root else Path(__file__).resolve().parents[2] / "data"
+    return Path(root) if root else Path(__file__).resolve().parents[3] / "data"
 
 
 if __name__ == "__main__":
