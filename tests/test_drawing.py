@@ -180,6 +180,27 @@ def test_stages_grow(name):
             draw(stage=wrong)
 
 
+@pytest.mark.parametrize(
+    ("name", "new"),
+    [
+        ("luong", ["apple", "s₂", "1.45", "0.7", "C₂", "pomme"]),
+        ("bahdanau", ["apple", "query", "α₄₃", "0.4", "C₄", "s₄"]),
+        ("self-attention", ["long", "α₄ⱼ = x₄ · xⱼ", "weights\na₄ⱼ\n(B, T, T)", "Σ"]),
+        ("self-attention", ["long", "2", "0.64", "Σ"]),
+        ("projected", ["dance", "q₂", "scores\nα₂ⱼ\n(B, T, T)", "0.31", "−0.85"]),
+        ("one vector", ["h₃", "C", "s₄"]),
+        ("scaled", ["V", "matmul  Q Kᵀ", "scale  ÷ √d", "mask", "softmax", "matmul  A V"]),
+        ("decoder block", ["X  (B, T, D)", "masked self-attention", "cross-attention", "feed-forward", "× N"]),
+    ],
+)
+def test_each_stage_brings_its_own(name, new):
+    n, draw = STAGED[name]
+    stages = [written(draw(stage=k)) for k in range(1, n + 1)]
+    assert len(new) == n
+    for k, said in enumerate(new):
+        assert [said in stage for stage in stages] == [j >= k for j in range(n)], said
+
+
 def test_one_vector_is_all_that_the_decoder_gets():
     found = edges(one_vector(SOURCE, TARGET))
     assert found == {

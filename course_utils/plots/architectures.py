@@ -174,11 +174,11 @@ def _look_back(d, left, right, source, target, scores, weights, step, kind, *, n
     heard = d.box(x_old, y_mix, room, 0.36, fitted(last, room - 0.06), role=role)
     now = d.state(x_now, y_s, f"s{i}", role="decoder")
     d.arrow(old.right, now.left)
-    turn, entry = (heard.right.x + now.left.x) / 2 + 0.02, now.at(0, 0.85)
+    turn, entry = heard.right.x + 0.2, now.at(0, 0.85)
     d.arrow(heard.right, entry, via=[(turn, y_mix), (turn, entry.y)], **FEEDS_BACK)
     d.part(2)
     asks, x_bus = (now if luong else old), left + 0.06
-    query = d.text(asks.x, y_s - 0.46, "query")
+    query = d.text(asks.x, y_s - 0.57, "query")
     d.arrow(asks.bottom, query.top, **ASKS)
 
     cell = (min(0.6, pitch - 0.36), 0.28)
