@@ -220,6 +220,7 @@ def test_what_a_claim_a_fold_or_an_exercise_holds_is_allowed():
     cells[6].metadata.update(tags=["hide-input"])
     cells[8].source += "word " * 900  # an exercise states its own minutes
     cells[9].source += "\nx = 1" * 10
+    cells[2].source = f"from math import (\n{'    pi,' * 30}\n)\n" + "import torch\n" * 40 + cells[2].source
     cells[16].source += f"\n\n<details><summary>More</summary>{'word ' * 900}</details>\n\n"
     cells[17].outputs[0].data["text/markdown"] = f"<details><summary>The code</summary>{'x = 1' * 100}</details>"
     cells[17].outputs[0].data["text/plain"] = "x = 1\n" * 100
