@@ -153,6 +153,16 @@ def test_both_on_request(lesson):
     assert '"""Adds' not in checked
 
 
+def test_a_comment_at_the_right_edge_moves():
+    """To the left where that is enough, else above; never what only looks like one."""
+    fits, text = f"x = 1{' ' * 74}# (B, T)", f'x = "{"y" * 90}  # no comment"'
+    code = f"{fits}\n{fits} or more\nif {'y' * 80}:    # (B, T)\n    f(\n        {'y' * 80},  # (B, T)\n    )\n{text}"
+    assert source._narrowed(code) == (
+        f"{fits}\nx = 1  # (B, T) or more\n# (B, T)\nif {'y' * 80}:\n    f(\n"
+        f"        # (B, T)\n        {'y' * 80},\n    )\n{text}"
+    )
+
+
 def test_parts_say_what_they_belong_to(lesson):
     assert source_of(lesson.Sum.total) == (
         "# Sum.total\n@property\ndef total(self):\n    return self.a + self.b                                  # (B, T)"
