@@ -170,7 +170,9 @@ def semicolons(book: Book) -> Iterator[str]:
 
 def length(book: Book) -> Iterator[str]:
     for place, cell in book.code:
-        if (lines := len(cell.source.strip().splitlines())) > MOST_LINES:
+        imports = (s for s in statements(cell) if isinstance(s, ast.Import | ast.ImportFrom))
+        lines = len(cell.source.strip().splitlines()) - sum(s.end_lineno - s.lineno + 1 for s in imports)
+        if lines > MOST_LINES:
             yield f"cell {place} has {lines} lines of code, {MOST_LINES} are allowed: two cells, or the package"
 
 

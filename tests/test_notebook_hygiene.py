@@ -128,7 +128,7 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("known_tags", lambda cells: cells[2].metadata.update(tags=["nbval-skip"]), "nbval-skip"),
     ("no_nbval_comments", replace(2, "print(1)", "print(1)  # NBVAL_IGNORE_OUTPUT - random"), "comment"),
     ("semicolons", replace(2, "print(1)", "print(1);"), "assign to _"),
-    ("length", replace(2, "print(1)", "print(1)\n" + "x = 1\n" * 12 + "y = 2"), "16 lines"),
+    ("length", replace(2, "print(1)", "print(1)\n" + "x = 1\n" * 14 + "y = 2"), "16 lines"),
     ("imports", replace(4, "plots.show", "import os\nplots.show"), "first code cell"),
     ("imports", replace(9, "    return ...", "    from math import pi\n    return ..."), "first code cell"),
     ("asserted", replace(6, "assert model.loss < 1\n", "the_assertion_is_gone = 1\n"), "must assert"),
