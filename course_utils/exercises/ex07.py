@@ -544,7 +544,7 @@ def _as_percentage(links, sure, possible):
 CHECKS = {
     "07_1": Check(check_07_1, [scores_of, _loop_score], gallery(MISTAKES_1)),
     "07_2": Check(check_07_2, [weights_of, _fast_softmax],
-                  [*gallery(MISTAKES_2), ("in place", _in_place_softmax, "argument number 1 in place")]),
+                  [*gallery(MISTAKES_2), ("in place", _in_place_softmax, "changed its argument `scores` in place")]),
     "07_3": Check(check_07_3, [contexts_of, torch.matmul],
                   [*gallery(MISTAKES_3), ("an einsum", _einsum_wrong, "This adds over the target")]),
     "07_4": Check(check_07_4, [bahdanau_step, _loop_step],
