@@ -163,7 +163,7 @@ def test_a_wrong_value_is_not_told_the_right_one(name, capsys):
 def test_the_task_is_written_down(name):
     text = TEXTS[name.replace("_", ".")]
     number = name.replace("_", ".")
-    assert re.match(rf"\*\*Exercise {number} · [●○]{{5}} · \d+ min\*\* - \S", text)
+    assert re.match(rf"\*\*Exercise {number} · [●○]{{5}} · \d+ min(?: · in class| · at home)?\*\* - \S", text)
     for part in ("Hint 1: ", "Hint 2: ", "Solution: "):
         assert part in text
     assert CHECKS[name].check.number == number and CHECKS[name].check.__name__ == f"check_{name}"

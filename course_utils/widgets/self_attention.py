@@ -57,7 +57,7 @@ def one_asks(words: Sequence[str], inputs: Tensor, W_q: Tensor, W_k: Tensor, W_v
         query=w.Dropdown(options=who, value=query, description="who asks"),
         x=w.FloatSlider(first, min=-1, max=3, step=0.25, description=f"{words[moved]}: {names[0]}"),
         y=w.FloatSlider(second, min=-1, max=3, step=0.25, description=f"{words[moved]}: {names[1]}"),
-        kind=w.Dropdown(options=list(KINDS), value="with weights, scaled", description="attention"),
+        kind=w.Dropdown(options=list(KINDS), value="with weights", description="attention"),
     )  # fmt: skip
 
 
