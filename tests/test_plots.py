@@ -250,9 +250,9 @@ FIGURES |= dict(recipe_figures())
 def self_attention_figures():
     for n, start, end in ((2, 0, 1), (9, 2, 8), (16, 0, 15), (12, 5, 6)):
         yield f"path {n}", lambda n=n, s=start, e=end: self_attention.path_lengths(words(n), s, e)
-    planes = np.array([[[1.0, 0], [0, 1], [1, 1], [-1, 1]], [[2, 0], [1, 0], [0, 0], [0, 0]], [[1, 1]] * 4, [[9, 9]] * 4])
+    planes = [[[1.0, 0], [0, 1], [1, 1], [-1, 1]], [[2.0, 0], [1, 0], [0, 0], [0, 0]], [[1.0, 1]] * 4, [[9.0, 9]] * 4]
     for query, scores in enumerate(([0.7, 0.7, 1.4, 0.0], [-3.0, 0.1, 2.0, -0.5], [0.0] * 4, [9.0, -9.0, 0.0, 1.0])):
-        share, plane = np.exp(scores) / np.exp(scores).sum(), planes[query]
+        share, plane = np.exp(scores) / np.exp(scores).sum(), np.array(planes[query])
         step = self_attention.Looking(words(4), plane, np.array(scores), share, share @ plane, query, "q · k")
         yield f"looking {query}", lambda step=step: self_attention.looking(step, names=("water", "money"))
     sizes = [10.0 ** np.linspace(-7, 1, 200) for _ in range(3)]

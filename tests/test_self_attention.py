@@ -1,4 +1,4 @@
-"""What notebook 13 stands on: one query's numbers, masks, entropy, the gradient at a query, the stored real sentence."""
+"""What notebook 13 stands on: one query's numbers, masks, the gradient at a query, the stored real sentence."""
 
 import math
 import re
@@ -37,7 +37,8 @@ def test_one_look_by_hand(i, kind):
 
 def test_the_note_says_what_the_picture_shows():
     player = one_asks(WORDS, X, W_Q, W_K, W_V, ("water", "money"), query=4, moved=1)
-    assert player.text == "output of “bank” = 0.02 the + 0.02 river + 0.93 flooded + 0.02 the + 0.02 bank = (0.98, 0.02)"
+    parts = "0.02 the + 0.02 river + 0.93 flooded + 0.02 the + 0.02 bank"
+    assert player.text == f"output of “bank” = {parts} = (0.98, 0.02)"
     player.controls["kind"].value = "with weights, scaled"
     assert player.text.endswith("0.81 flooded + 0.05 the + 0.05 bank = (0.95, 0.05)")
     player.controls["kind"].value = "without weights"
@@ -65,7 +66,7 @@ def test_entropy():
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_the_gradient_at_a_query(scale):
     draws = torch.Generator().manual_seed(0)
-    keys, q = torch.randn(6, 4, generator=draws, dtype=torch.float64), torch.randn(4, generator=draws, dtype=torch.float64)
+    keys, q = (torch.randn(shape, generator=draws, dtype=torch.float64) for shape in ((6, 4), (4,)))
     derivative = torch.autograd.functional.jacobian(lambda q: (scale * keys @ q).softmax(0), q)
     assert at_query((scale * keys @ q).numpy(), keys.numpy(), scale) == pytest.approx(float(derivative.norm()))
 
@@ -90,7 +91,8 @@ def test_places_of_the_path_are_checked():
 
 def test_what_is_stored_is_whole():
     found = real_sentence.load_real_sentences()
-    assert len(found.own) == len(found.equal) == 7 and found.sentences == 40 == len({*real_sentence.WATER, *real_sentence.MONEY})
+    assert len(found.own) == len(found.equal) == 7
+    assert found.sentences == 40 == len({*real_sentence.WATER, *real_sentence.MONEY})
     for sentence in real_sentence.SHOWN:
         pieces, maps = found.pieces[sentence], found.maps[sentence]
         assert pieces[1:-1] == sentence.split() and maps.shape == (12, len(pieces), len(pieces))
@@ -107,8 +109,8 @@ def test_meanings_of_a_small_model():
     """Before the first block every bank in the same place is the same vector; equal weights are a plain mean."""
     words = sorted({word for s in (*real_sentence.WATER, *real_sentence.MONEY) for word in s.split()})
     torch.manual_seed(0)
-    model = PretrainedEncoder(["[CLS]", "[SEP]", "[UNK]", *words], d_model=8, n_heads=2, n_layers=2, d_ff=8, max_length=32)
-    model = model.double().eval()
+    sizes = dict(d_model=8, n_heads=2, n_layers=2, d_ff=8, max_length=32)
+    model = PretrainedEncoder(["[CLS]", "[SEP]", "[UNK]", *words], **sizes).double().eval()
     own, equal = (real_sentence._banks(model, "the bank lent money", flag) for flag in (False, True))
     assert own.shape == (3, 8) and torch.equal(own[0], equal[0]) and not torch.allclose(own[1], equal[1])
     pieces = model.cut("the bank lent money")

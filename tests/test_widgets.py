@@ -185,7 +185,9 @@ EXPLORERS = {
 FOUR = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
 FLOOD = "the river flooded the bank".split()
 FIVE = torch.tensor([[0.0, 0, 0], [2, 0, 0], [1, 0, 1], [0, 0, 0], [1, 1, 0]])
-THREE = tuple(torch.tensor(rows) for rows in ([[1.0, 1, 0], [0, 0, 1]], [[0.0, 0, 2], [1, 1, -1]], [[1.0, 0, 0], [0, 1, 0]]))
+THREE = tuple(
+    torch.tensor(rows) for rows in ([[1.0, 1, 0], [0, 0, 1]], [[0.0, 0, 2], [1, 1, -1]], [[1.0, 0, 0], [0, 1, 0]])
+)
 EXPLORERS |= {
     "one asks": lambda: self_attention.one_asks(FLOOD, FIVE, *THREE, ("water", "money"), query=4, moved=1),
     "width": self_attention.width_slider,

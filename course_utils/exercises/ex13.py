@@ -162,10 +162,36 @@ def sentences_mixed(X, Z, W_q, W_k, W_v):
     return ((Q @ K.T / len(W_q) ** 0.5).softmax(-1) @ V).view(*X.shape[:2], -1)
 
 
+def batch_transposed(X, Z, W_q, W_k, W_v):
+    """The batch takes part in the transposition: turn the last two dimensions of the keys only, transpose(1, 2)."""
+    return (X @ W_q.T @ (Z @ W_k.T).transpose(0, 1) / len(W_q) ** 0.5).softmax(-1) @ (Z @ W_v.T)
+
+
+def all_transposed(X, Z, W_q, W_k, W_v):
+    """`.T` turns all three dimensions of the keys, the batch too: turn the last two only, transpose(1, 2)."""
+    return (X @ W_q.T @ (Z @ W_k.T).permute(2, 1, 0) / len(W_q) ** 0.5).softmax(-1) @ (Z @ W_v.T)
+
+
+def scaled_by_the_values(X, Z, W_q, W_k, W_v):
+    """The scores are divided by the root of e, the width of the values; d is the width of q and k, the rows of W_q."""
+    return _attend(X @ W_q.T, Z @ W_k.T, Z @ W_v.T, len(W_v) ** -0.5)
+
+
+def sigmoid(X, Z, W_q, W_k, W_v):
+    """A sigmoid looks at every score by itself, so the weights do not add up to 1: it must be a softmax."""
+    return (X @ W_q.T @ (Z @ W_k.T).transpose(1, 2) / len(W_q) ** 0.5).sigmoid() @ (Z @ W_v.T)
+
+
+def weights_only(X, Z, W_q, W_k, W_v):
+    """These are the weights (B, T, S); what is asked for is what they mix, the weights times V."""
+    return (X @ W_q.T @ (Z @ W_k.T).transpose(1, 2) / len(W_q) ** 0.5).softmax(-1)
+
+
 MISTAKES_2 = [
     not_scaled, divided_by_d, scaled_by_the_input, scaled_by_the_keys, multiplied, scaled_afterwards, over_the_queries,
     over_the_batch, no_softmax, roles_swapped, x_alone, z_alone, values_of_x, keys_of_x, values_are_inputs,
     values_are_keys, matrices_swapped, nothing_is_projected, not_transposed, sentences_mixed,
+    batch_transposed, all_transposed, scaled_by_the_values, sigmoid, weights_only,
 ]  # fmt: skip
 
 
@@ -179,7 +205,8 @@ def check_13_2(answer):
 
     Hint 1: which of Q, K, V comes from X? Only what asks; `Q = X @ W_q.T` has shape (B, T, d).
     Hint 2: the scores Q @ K.transpose(1, 2) are (B, T, S): divide by d ** 0.5, softmax over the last dimension, @ V.
-    Solution: Q, K, V = X @ W_q.T, Z @ W_k.T, Z @ W_v.T; return (Q @ K.transpose(1, 2) / len(W_q) ** 0.5).softmax(-1) @ V
+    Solution: Q, K, V = X @ W_q.T, Z @ W_k.T, Z @ W_v.T; return (Q @ K.transpose(1, 2) / len(W_q) **
+    0.5).softmax(-1) @ V
     """
     rng = fresh()
     inputs = []
@@ -285,9 +312,25 @@ def one_table(real, T):
     return real.all(0) & _lower(T, S, S - T)
 
 
+def square_triangle(real, T):
+    """The triangle is (T, T); there are S keys, so it must be (T, S)."""
+    return real.unsqueeze(1) & torch.ones(T, T, dtype=torch.bool).tril()
+
+
+def not_unsqueezed(real, T):
+    """`real` (B, S) meets the triangle (T, S) row by row, sentence b with query b: make it (B, 1, S) first."""
+    return real & _lower(T, real.shape[1], real.shape[1] - T)
+
+
+def shifted_by_the_queries(real, T):
+    """The diagonal is shifted by T - 1; query 0 stands at position S - T, whatever T is."""
+    return real.unsqueeze(1) & _lower(T, real.shape[1], T - 1)
+
+
 MISTAKES_3 = [
     pads_allowed, future_allowed, aligned_top_left, not_itself, one_ahead, shifted_the_wrong_way, forbidden, either,
     one_of_the_two, upper_triangle, strict_upper_triangle, masks_the_queries, masks_both, pads_are_wanted, one_table,
+    square_triangle, not_unsqueezed, shifted_by_the_queries,
 ]  # fmt: skip
 
 
@@ -408,9 +451,28 @@ def scale_lost(query, key, value, allowed):
     return _filled(query @ key.transpose(1, 2), allowed).softmax(-1).masked_fill(~allowed, 0.0) @ value
 
 
+def mildly_low(query, key, value, allowed):
+    """The score filled in is not low enough: a forbidden key still takes a share of the softmax. Take the lowest number
+    there is, torch.finfo(scores.dtype).min."""
+    return _scores(query, key).masked_fill(~allowed, -10.0).softmax(-1).masked_fill(~allowed, 0.0) @ value
+
+
+def divided_by_the_width(query, key, value, allowed):
+    """The scores are divided by d now; it is the root of d."""
+    scores = query @ key.transpose(1, 2) / query.shape[-1]
+    return _filled(scores, allowed).softmax(-1).masked_fill(~allowed, 0.0) @ value
+
+
+def divided_by_the_keys(query, key, value, allowed):
+    """The scores are divided by the root of how many keys there are; it is the root of d, the width of a query."""
+    scores = query @ key.transpose(1, 2) / key.shape[1] ** 0.5
+    return _filled(scores, allowed).softmax(-1).masked_fill(~allowed, 0.0) @ value
+
+
 MISTAKES_4 = [
     softmax_over_queries, softmax_over_the_batch, flat_softmax, empty_rows_uniform, empty_rows_nan, hidden_afterwards,
     renormalised, renormalised_with_nan, wrong_polarity, mask_forgotten, zero_scores, zero_scores_hidden, scale_lost,
+    mildly_low, divided_by_the_width, divided_by_the_keys,
 ]  # fmt: skip
 
 
@@ -527,10 +589,25 @@ def values_in_the_first(W_q, W_k, W_v, W_o):
     return W_q.T @ W_v / len(W_q) ** 0.5, W_v.T @ W_o.T
 
 
+def first_multiplied(W_q, W_k, W_v, W_o):
+    """M is multiplied by √d; the scores are divided by it."""
+    return _merged(W_q, W_k, W_v, W_o, len(W_q) ** 0.5)
+
+
+def second_in_the_other_order(W_q, W_k, W_v, W_o):
+    """The two factors of N stand in the wrong order: X meets W_vᵀ first, then W_oᵀ."""
+    return _merged(W_q, W_k, W_v, W_o)[0], W_o.T @ W_v.T
+
+
+def only_the_first(W_q, W_k, W_v, W_o):
+    """Two matrices are asked for: return M, N."""
+    return _merged(W_q, W_k, W_v, W_o)[0]
+
+
 MISTAKES_5 = [
     first_not_scaled, first_divided_by_d, first_divided_by_the_input, first_transposed, first_narrow, second_transposed,
     second_narrow, second_without_output, second_scaled, scale_in_the_second, results_swapped, both_transposed,
-    values_in_the_first,
+    values_in_the_first, first_multiplied, second_in_the_other_order, only_the_first,
 ]  # fmt: skip
 
 
@@ -635,9 +712,20 @@ def always_false(layer, x, order):
     return False
 
 
+def a_hundredth(layer, x, order):
+    """A tolerance of a hundredth is too large: a layer may know where a word stands by just that. Allow 10⁻⁴."""
+    return bool(torch.allclose(layer(x[order]), layer(x)[order], rtol=0, atol=0.02))
+
+
+def outputs_only(layer, x, order):
+    """The layer is asked once, and its output compared with itself: the input must be shuffled, layer(x[order])."""
+    return _near(layer(x)[order], layer(x))
+
+
 MISTAKES_6 = [
     invariant_instead, shuffled_back, to_the_last_bit, default_tolerance, generous_tolerance, sums_only,
     input_not_shuffled, last_word_only, first_word_only, signed_difference, upside_down, always_true, always_false,
+    a_hundredth, outputs_only,
 ]  # fmt: skip
 
 

@@ -62,13 +62,13 @@ class AttentionTagger(nn.Module):
         d_ff = 2 * d_model if d_ff is None else d_ff
         self.hparams = dict(n_words=n_words, n_tags=n_tags, d_model=d_model, n_heads=n_heads, n_layers=n_layers,
                             d_ff=d_ff, positions=positions, causal=causal, max_length=max_length, norm=norm,
-                            dropout=dropout, equal=equal)  # fmt: skip
+                            dropout=dropout, **({"equal": True} if equal else {}))  # fmt: skip
         self.causal = causal
         self.embedding = nn.Embedding(n_words, d_model, padding_idx=PAD)
         self.positions = ADDED[positions](d_model, max_length) if positions in ADDED else None
         self.blocks = nn.ModuleList(
-            EncoderBlock(_attention(d_model, n_heads, positions, equal), FeedForward(d_model, d_ff, "relu", dropout), norm,
-                         dropout)
+            EncoderBlock(_attention(d_model, n_heads, positions, equal), FeedForward(d_model, d_ff, "relu", dropout),
+                         norm, dropout)
             for _ in range(n_layers)
         )  # fmt: skip
         self.norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()

@@ -27,7 +27,6 @@ from course_utils.plots.style import (
     styled,
 )
 
-
 # ---- how far is it from one word to another? -------------------------------------------------------------------------
 
 
@@ -152,10 +151,13 @@ def looking(step: Looking, *, names: tuple[str, str] = ("first entry", "second e
         share = float(step.weights[j])
         plane.plot(*np.stack([output, v]).T, color=GREY, lw=0.5 + 5 * share, zorder=1)
         plane.plot(*v, "o", color=BLUE, ms=5 + 12 * share**0.5, zorder=2)
-    for place in {tuple(v) for v in np.clip(step.values, low, reach)}:
-        same = dict.fromkeys(w for w, v in zip(step.words, step.values, strict=True) if tuple(np.clip(v, low, reach)) == place)
-        up = -0.28 if place[1] <= 0 else 0.28
-        plane.text(place[0], place[1] + up * reach / 3, ", ".join(same), ha="center", va="center", fontsize=SMALL, zorder=4)
+    there: dict[tuple[float, float], dict[str, None]] = {}  # a point -> the words that stand on it, each once
+    for word, (x, y) in zip(step.words, np.clip(step.values, low, reach), strict=True):
+        there.setdefault((x, y), {})[word] = None
+    for (x, y), same in there.items():
+        y += (-0.28 if y <= 0 or y > 0.8 * reach else 0.28) * reach / 3
+        side = "right" if x > 0.8 * reach else "left" if x < 0.8 * low else "center"
+        plane.text(x, y, ", ".join(same), ha=side, va="center", fontsize=SMALL, zorder=4)
     plane.plot(*output, "D", color=VERMILLION, ms=11, mec="black", zorder=5)
     return figure
 

@@ -1,5 +1,5 @@
-"""The runs of notebook 13: taggers made of self-attention that are blind to order, their control with equal weights, and
-two taggers of notebook 02."""
+"""The runs of notebook 13: taggers made of self-attention that do not see the order, their control with equal weights,
+and two taggers of notebook 02."""
 
 from functools import partial
 
