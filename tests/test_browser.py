@@ -153,7 +153,7 @@ def test_a_prediction_is_made_with_the_keyboard(browser, lab):
     answers = book.get_by_role("alert")
     expect(words.get_by_role("radio")).to_have_count(3, timeout=30_000)
     expect(letters.get_by_role("radio")).to_have_count(2)
-    expect(book.get_by_text("Variances add.")).to_have_count(0)
+    expect(book.locator(".jp-OutputArea").get_by_text("Variances add.")).to_have_count(0)
     expect(book.locator("mjx-container").first).to_be_visible(timeout=30_000)  # math without a network
 
     book.locator(".cm-content").first.click()

@@ -1,1 +1,1 @@
-"""What every notebook teaches with: the source on the page, predictions, claims."""
+"""What every notebook teaches with: the package's code on the page, questions to commit to, claims with numbers."""
