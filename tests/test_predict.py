@@ -155,6 +155,7 @@ def test_committing_without_a_choice_asks_for_one_and_can_be_mended():
     assert prediction.error == "Choose one of the options first." and prediction.error in shown(prediction)
     assert not prediction.choice.disabled
     prediction.choice.index = 1
+    assert prediction.error is None and "first" not in shown(prediction)
     prediction.button.click()
     assert prediction.error is None and prediction.committed == "the last"
     number = Prediction(NUMBER)
@@ -169,17 +170,34 @@ def test_the_first_choice_stands():
     before = shown(prediction)
     assert prediction.choice.disabled and prediction.button.disabled
     assert "<strong>You said:</strong> the first" in before
-    prediction.choice.index = 2
     prediction.button.click()
     prediction.commit()
     assert prediction.committed == "the first" and shown(prediction) == before
 
 
-def test_enter_in_the_field_commits():
+def test_a_choice_that_the_button_overtook_counts():
+    """The controls are disabled before the answer shows, so it was made without knowing."""
+    prediction, sent = Prediction(PLAIN), []
+    prediction.choice.observe(lambda _: sent.append("disabled"), "disabled")
+    prediction.said.observe(lambda _: sent.append("answer"), "value")
+    prediction.choice.set_state({"index": 0})
+    prediction.button.click()
+    assert sent == ["disabled", "answer"]
+    prediction.choice.set_state({"index": 1})
+    assert prediction.committed == "the last" and "<strong>You said:</strong> the last" in shown(prediction)
+    number = Prediction(NUMBER)
+    number.choice.value = "0.7"
+    number.button.click()
+    number.choice.value = "0.7x"
+    assert number.committed == 0.7 and number.error is None
+
+
+def test_enter_in_the_field_does_not_commit():
+    """It reaches the kernel before the number does."""
     prediction = Prediction(NUMBER)
-    prediction.choice.value = "0.72"
     prediction.choice._handle_custom_msg({"event": "submit"}, [])  # what a browser sends
-    assert prediction.committed == 0.72 and "That is right." in shown(prediction)
+    assert prediction.committed is None and prediction.error is None
+    assert not prediction.choice.continuous_update
 
 
 def test_letters_stand_for_their_options():
