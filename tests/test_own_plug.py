@@ -7,7 +7,7 @@ from torch import nn
 
 from course_utils.attention.socket import allowed_pairs, check_socket, masked_softmax
 from course_utils.attention.table import PLUGS, PlugFacts, dense_score, none, rows
-from course_utils.experiments.nb24_long_range import LongRange
+from course_utils.experiments.nb24.long_range import LongRange
 from course_utils.layers.multihead import MultiHeadAttention
 from course_utils.proofs.models import PROOFS, prove
 from course_utils.proofs.tools import SIZES

@@ -278,7 +278,7 @@ def make(
             f"project one of them"
         )
     if longest is None and facts.lengths != "any":
-        raise ValueError(f"{attention} takes lengths {facts.lengths}; say how many: longest=the greatest length to come")
+        raise ValueError(f"{attention} takes lengths {facts.lengths}; say which: longest=the greatest length to come")
     return facts.make(place, **facts.settings | settings)
 
 
