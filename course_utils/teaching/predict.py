@@ -6,7 +6,8 @@
 Question, options and reason are Markdown with $math$. Where widgets run, the student chooses, presses Commit, and reads
 the answer beside what she said; the first choice stands until the cell is run again. Everywhere else (GitHub, a printed
 page, a notebook that was not run yet) the options are a list and the answer is folded. That still form is what the
-notebook stores and what nbval compares.
+notebook stores and what nbval compares. The cell's source holds the answer, too: it is folded (`source_hidden`, tag
+`hide-input`), with `answer=` below the first line, which stays.
 """
 
 import contextlib
