@@ -16,6 +16,7 @@ import torch
 from IPython.core import oinspect
 
 import course_utils.exercises
+import course_utils.seeds
 from course_utils.exercises import checking, conduct, ex24
 from course_utils.exercises.checking import TEXTS, Check, Hint, NotYet, Result, exercise, judge, judge_value
 from course_utils.exercises.differences import difference
@@ -443,14 +444,13 @@ def test_a_forbidden_table_is_seen():
 
 def test_the_packages_own_version_is_seen():
     inputs = [([0.5, 0.1],)]
-    from course_utils.layers.positions import SinusoidalPositions
 
     def peeks(x):
-        SinusoidalPositions(4)
+        course_utils.seeds.seed_everything(1)
         return sum(x)
 
     judge(peeks, inputs, lambda x: sum(x))
-    assert "SinusoidalPositions" in hint(peeks, inputs, lambda x: sum(x), forbid=[conduct.PACKAGE])
+    assert "seed_everything of course_utils; this task" in hint(peeks, inputs, lambda x: sum(x), forbid=[conduct.PACKAGE])
 
 
 def test_a_helper_called_grad_is_no_autograd():

@@ -174,7 +174,13 @@ def judge(
     `table(*arguments)` gives sizes such as (T, T) that no tensor may have together.
     """
     names = parameters(reference)
-    outcomes = [_ask(answer, arguments, names, forbid, table) for arguments in inputs]
+    outcomes = []
+    for arguments in inputs:
+        with own_session(), forbidden(forbid, table(*arguments) if table else ()) as used:
+            outcome = _ask(answer, arguments, names)
+        if used:
+            raise Hint(used[0])
+        outcomes.append(outcome)
     student = _student[-1] if _student else answer
     if LOOPS in forbid and (said := loop_in(student)):
         raise Hint(said)
@@ -183,7 +189,7 @@ def judge(
     if not any(differences):
         return
     for mistake in mistakes:
-        if _explains(outcomes, [_ask(mistake, arguments, names) for arguments in inputs]):
+        if _explains(outcomes, (_ask(mistake, arguments, names) for arguments in inputs)):
             if mistake is planted and _is_untouched(planted, student):
                 raise NotYet(UNTOUCHED)
             raise Hint(hint_of(mistake))
@@ -195,12 +201,14 @@ def judge(
     raise Hint(said if said.endswith("?") else f"{said}{where}.")
 
 
-def _explains(outcomes: list, others: list) -> bool:
+def _explains(outcomes: list, others: Iterable) -> bool:
     """The same everywhere; two functions that fail on every input must fail with the same words."""
-    if not all(map(same, outcomes, others)):
-        return False
-    failed = all(isinstance(got, Failed) for got in outcomes)
-    return not failed or all(one.said == other.said for one, other in zip(outcomes, others, strict=True))
+    alike = False
+    for got, other in zip(outcomes, others, strict=True):
+        if not same(got, other):
+            return False
+        alike = alike or not isinstance(got, Failed) or got.said == other.said
+    return alike
 
 
 def _is_untouched(planted: Callable, answer: Any) -> bool:
@@ -209,16 +217,9 @@ def _is_untouched(planted: Callable, answer: Any) -> bool:
     return _untouched.setdefault(planted, mark) == mark
 
 
-def _ask(
-    function: Callable, arguments: tuple, names: Sequence[str], forbid: Sequence[str] = (), table: Any = None
-) -> Any:  # fmt: skip
+def _ask(function: Callable, arguments: tuple, names: Sequence[str]) -> Any:
     given = copied(arguments)
-    sizes = table(*arguments) if table else ()
-    with own_session():
-        with forbidden(forbid, sizes) as used:
-            outcome = _outcome(function, given)
-    if used:
-        raise Hint(used[0])
+    outcome = _outcome(function, given)
     if isinstance(outcome, Failed):
         return outcome
     if outcome is ... or (isinstance(outcome, tuple) and any(part is ... for part in outcome)):

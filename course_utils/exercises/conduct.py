@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils.exercises.differences import shown
 
@@ -75,31 +74,24 @@ _CHECKS = str(Path(__file__).resolve().parent)
 _TORCH = str(Path(torch.__file__).resolve().parent)
 
 
-class _Functions(TorchFunctionMode):
-    """Writes down which of the named torch functions are called."""
+class _Watch(TorchFunctionMode):
+    """Writes down which of the named torch functions are called, and the first result that has all given sizes.
 
-    def __init__(self, names: dict[str, str]):
+    A TorchDispatchMode would see more, but its first use imports sympy, which takes a second.
+    """
+
+    def __init__(self, names: dict[str, str], sizes: Sequence[int]):
         super().__init__()
-        self.names, self.used = names, []
+        self.names, self.sizes = names, Counter(sizes)
+        self.used: list[tuple[str, str]] = []
+        self.table: tuple[int, ...] | None = None
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if (name := getattr(func, "__name__", "")) in self.names:
             self.used.append((name, self.names[name]))
-        return func(*args, **(kwargs or {}))
-
-
-class _Tables(TorchDispatchMode):
-    """Writes down the first tensor that has all of the given sizes among its dimensions."""
-
-    def __init__(self, sizes: Sequence[int]):
-        super().__init__()
-        self.sizes, self.used = Counter(sizes), None
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         made = func(*args, **(kwargs or {}))
-        for x in made if isinstance(made, list | tuple) else (made,):
-            if self.used is None and isinstance(x, Tensor) and not self.sizes - Counter(x.shape):
-                self.used = tuple(x.shape)
+        if self.sizes and self.table is None and isinstance(made, Tensor) and not self.sizes - Counter(made.shape):
+            self.table = tuple(made.shape)
         return made
 
 
@@ -113,7 +105,7 @@ def forbidden(names: Iterable[str] = (), table: Sequence[int] = ()) -> Iterator[
     functions = {f: n for n in names for f in FORBIDDEN.get(n, n.rpartition(".")[2]).split()}
     in_python = functions.keys() - set(_MATRIX_PRODUCTS.split())  # torch has helpers of its own called `inner`
     said: list[str] = []
-    watch, tables = _Functions(functions), _Tables(table)
+    watch = _Watch(functions, table if table and min(table) > 1 else ())
     calls: list[tuple[str, str]] = []
 
     def profile(frame: FrameType, event: str, arg: Any) -> None:
@@ -125,25 +117,20 @@ def forbidden(names: Iterable[str] = (), table: Sequence[int] = ()) -> Iterator[
         elif PACKAGE in names and code.co_filename.startswith(_OURS) and not code.co_filename.startswith(_CHECKS):
             calls.append((f"{code.co_qualname} of course_utils", PACKAGE))
 
-    before = sys.getprofile()
     with contextlib.ExitStack() as stack:
-        if functions:
+        if functions or watch.sizes:
             stack.enter_context(watch)
-        if table and min(table) > 1:
-            stack.enter_context(tables)
-        if functions or PACKAGE in names:
+        if in_python or PACKAGE in names:
+            stack.callback(sys.setprofile, sys.getprofile())
             sys.setprofile(profile)
-        try:
-            yield said
-        finally:
-            sys.setprofile(before)
+        yield said
     for used, name in watch.used[:1] or calls[:1]:
         used = "`@`" if used.strip("_r") == "matmul" else used
         without = f"without {name}" if name == PACKAGE else "without it" if used == name else f"without {name}"
         said.append(f"your function uses {used}; this task is to be solved {without}.")
-    if tables.used:
+    if watch.table:
         sizes = " x ".join(map(str, table))
-        said.append(f"your function makes a tensor of shape {tables.used}; the task allows no {sizes} table.")
+        said.append(f"your function makes a tensor of shape {watch.table}; the task allows no {sizes} table.")
 
 
 def loop_in(function: Callable) -> str | None:
@@ -244,8 +231,10 @@ def change(before: Any, after: Any) -> str | None:
             return " in place"
         if before.shape != after.shape or before.dtype != after.dtype:
             return " in place (its shape or type)"
-        if not torch.equal(before.nan_to_num(), after.nan_to_num()) or not torch.equal(before.isnan(), after.isnan()):
-            return " in place"
+        if not torch.equal(before, after):  # nan differs from nan
+            nan = before.is_floating_point() and torch.allclose(before, after, 0, 0, equal_nan=True)
+            if not nan:
+                return " in place"
         if before.requires_grad != after.requires_grad:
             how = "requires_grad_() was called on it" if after.requires_grad else "detach_() cuts the caller's gradient"
             return f" (not its numbers: {how})"

@@ -200,7 +200,7 @@ def short(x: Any, width: int = 60) -> str:
 
 _TURNS = {  # what makes the right result of the answer's -> what was done wrong
     "every number has the wrong sign": lambda x: -x,
-    "rows and columns are exchanged": lambda x: x.mT,
+    "rows and columns are exchanged": lambda x: x.transpose(-2, -1),
     "the first two dimensions are exchanged": lambda x: x.transpose(0, 1),
     "the order along the last dimension is reversed": lambda x: x.flip(-1),
     "the order along the first dimension is reversed": lambda x: x.flip(0),
