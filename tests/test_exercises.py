@@ -295,7 +295,11 @@ def test_one_in_a_hundred_is_wrong_in_every_check(name, capsys):
             return x * 1.002
         return type(x)(map(off, x)) if isinstance(x, tuple | list) else x
 
-    result = said(CHECKS[name].check, lambda *arguments: off(right(*arguments)), capsys)
+    class Off:  # no function whose code could be read
+        def __call__(self, *arguments):
+            return off(right(*arguments))
+
+    result = said(CHECKS[name].check, Off(), capsys)
     assert result.passed != any(changed) or name in COARSE, result.message
 
 
@@ -392,6 +396,13 @@ def _loops(x):
     return out
 
 
+def _while(x):
+    out = x.clone()
+    while torch.equal(out, x):
+        out = 2 * x
+    return out
+
+
 FORBIDDEN = [  # (function, what is forbidden, what is said)
     (_by_backward, "autograd", "backward"), (_by_grad, "autograd", "without autograd"),
     (lambda x: torch.func.grad(lambda y: y.square().sum())(x), "autograd", "uses grad"),
@@ -413,7 +424,7 @@ FORBIDDEN = [  # (function, what is forbidden, what is said)
     (lambda x: 2 * x + 0 * torch.nn.functional.one_hot(x.long())[..., 0], "F.one_hot", "one_hot"),
     (lambda x: 2 * x + 0 * torch.cdist(x, x).sum(), "torch.cdist", "uses cdist"),
     (_loops, "a loop", "a loop"), (_helper, "a loop", "comprehension"), (lambda x: _helper(x), "a loop", "a loop"),
-    (lambda x: torch.stack(list(map(double, x))), "a loop", "`map` is a loop"),
+    (lambda x: torch.stack(list(map(double, x))), "a loop", "`map` is a loop"), (_while, "a loop", "a loop"),
 ]  # fmt: skip
 
 
@@ -425,6 +436,16 @@ def test_what_is_forbidden_is_seen(k):
     assert fragment in hint(function, inputs, double, forbid=[what])
     assert fragment in hint(lambda x: function(x), inputs, half, forbid=[what]) or what == "a loop"
     judge(double, inputs, double, forbid=[*conduct.FORBIDDEN, "a loop"], table=lambda x: (3, 3))
+
+
+def test_three_matrices_are_no_loop():
+    def projected(x):
+        q, k = (x @ W for W in (torch.eye(2), torch.eye(2)))
+        for part in (q, k):
+            x = x + part / 2
+        return x
+
+    judge(projected, [(torch.ones(3, 2),)], double, forbid=["a loop"])
 
 
 def test_a_forbidden_table_is_seen():
@@ -450,7 +471,8 @@ def test_the_packages_own_version_is_seen():
         return sum(x)
 
     judge(peeks, inputs, lambda x: sum(x))
-    assert "seed_everything of course_utils; this task" in hint(peeks, inputs, lambda x: sum(x), forbid=[conduct.PACKAGE])
+    told = hint(peeks, inputs, lambda x: sum(x), forbid=[conduct.PACKAGE])
+    assert "seed_everything of course_utils; this task" in told
 
 
 def test_a_helper_called_grad_is_no_autograd():
