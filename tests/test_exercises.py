@@ -3,12 +3,14 @@
 import contextlib
 import importlib
 import inspect
+import io
 import pkgutil
 import pydoc
 import random
 import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,6 +172,25 @@ def test_the_task_is_written_down(name):
     assert CHECKS[name].check.number == number and CHECKS[name].check.__name__ == f"check_{name}"
 
 
+@pytest.mark.parametrize("name", [n for n, c in CHECKS.items() if callable(c.right[0])])
+def test_arguments_have_the_names_of_the_text(name, capsys, monkeypatch):
+    """What judge calls the arguments, and by which names the functions among them may be called."""
+    names, given = [], []
+    ask, parameters = checking._ask, checking.parameters
+    monkeypatch.setattr(checking, "parameters", lambda reference: names.append(parameters(reference)) or names[-1])
+    monkeypatch.setattr(checking, "_ask", lambda f, arguments, n: given.append(arguments) or ask(f, arguments, n))
+    assert CHECKS[name].check(CHECKS[name].right[0])
+    text = TEXTS[name.replace("_", ".")].partition("Hint 1: ")[0]
+    found = re.findall(r"(?:`|def )(\w+)\(([^`()]*)\)(?:`|:)", text)
+    calls = [(f, [w.strip() for w in args.split(",")]) for f, args in found if args]
+    whole = [args for f, args in calls if f not in names[0]]
+    assert not whole or [n.strip("_") for n in names[0]] == whole[0]
+    for parameter, value in zip(names[0], given[0], strict=True):
+        if callable(value) and not isinstance(value, torch.nn.Module):
+            for wanted in (args for f, args in calls if f == parameter and all(map(str.isidentifier, args))):
+                inspect.signature(value).bind(**dict.fromkeys(wanted))
+
+
 def test_a_result_is_shown_once():
     result = Result(True, "06.1 passed: fine.")
     assert result._ipython_display_() is None  # the sentence was printed; Jupyter adds nothing
@@ -214,6 +235,29 @@ def test_where_24_3_and_24_4_draw_the_line():
     assert [ex24.verdict([2.0, 3.0], b) for b in ([1.0], [1.0, 2.0], [3.0], [4.0, 3.1])] == [
         "a", "not distinguishable", "not distinguishable", "b",
     ]  # fmt: skip
+
+
+# --- what was there, is there: tests/exercises.txt, written by `python tests/test_exercises.py` -----------------------
+
+
+def what_is_there() -> str:
+    """Each check with the number of inputs that it asks about, each mistake with the beginning of its hint."""
+    lines, asked = [], []
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        differ = checking.difference
+        patch.setattr(checking, "difference", lambda *pair: asked.append(1) or differ(*pair))
+        for name, check in CHECKS.items():
+            asked.clear()
+            check.check(check.right[0])
+            lines.append(f"{name}: {len(asked)} inputs")
+            lines += [f"{name} {label}: {' '.join(fragment.split()[:6])}" for label, _, fragment in check.wrong]
+    return "\n".join(lines) + "\n"
+
+
+def test_no_input_is_dropped_and_no_hint_exchanged():
+    """Meant? Then write the file anew, and read the difference before it is committed."""
+    expected = (Path(__file__).parent / "exercises.txt").read_text(encoding="utf-8")
+    assert what_is_there() == expected
 
 
 # --- the framework ----------------------------------------------------------------------------------------------------
@@ -629,3 +673,7 @@ def test_fresh_inputs_differ_from_call_to_call():
     draws = [torch.rand(1, generator=checking.fresh()).item() for _ in range(3)]
     assert len(set(draws)) == 3
     assert isinstance(next(iter(CHECKS.values())), Check)
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "exercises.txt").write_text(what_is_there(), encoding="utf-8")

@@ -359,7 +359,7 @@ MISTAKES_5 = [erases, silences_the_input, wrong_way_round, shortest, longest, ru
 
 def _steps(rng: torch.Generator, D: int):
     W, U = (torch.randn(D, D, generator=rng) for _ in range(2))
-    return lambda v, h: torch.tanh(v @ W.T + h @ U.T + 0.3)
+    return lambda x_t, h: torch.tanh(x_t @ W.T + h @ U.T + 0.3)
 
 
 @exercise("02.5", "pads may stand before or behind a sentence: its memory does not move there.")

@@ -180,8 +180,8 @@ def check_05_2(answer):
 # --- 05.3 the running statistics --------------------------------------------------------------------------------------
 
 
-def moved(mean: Tensor, variance: Tensor, x: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
-    return (1 - momentum) * mean + momentum * x.mean(0), (1 - momentum) * variance + momentum * x.var(0)
+def moved(running_mean: Tensor, running_var: Tensor, x: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
+    return running_mean.lerp(x.mean(0), momentum), running_var.lerp(x.var(0), momentum)
 
 
 def biased_kept(mean, variance, x, momentum):
