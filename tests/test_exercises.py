@@ -590,7 +590,34 @@ def test_kinships():
     assert "True and False are exchanged" in hint(lambda x: x <= 0, inputs, lambda x: x > 0)
     assert "stand in the wrong order" in hint(lambda x: (x, 2 * x), inputs, lambda x: (2 * x, x))
     assert "in the second result every number has the wrong sign" in hint(lambda x: (x, -x), inputs, lambda x: (x, x))
+    for wrong, fragment in {
+        lambda x: _rows(x).tanh(): "a tanh too many", lambda x: _rows(x).sum(0): "first dimension has been added up",
+        lambda x: _rows(x)[-1]: "only the last entry of the first", lambda x: _rows(x).round(decimals=2): "rounded",
+        lambda x: _rows(x)[None]: "the shape is (1, 3, 3), not (3, 3)", lambda x: (_rows(x), x): "return it alone",
+        lambda x: x.softmax(-1).mean(0).expand_as(x): "all rows (the dimension before the last) come out the same",
+    }.items():  # fmt: skip
+        assert fragment in hint(wrong, inputs, _rows)
+    assert "this is the second result alone" in hint(lambda x: 2 * x, inputs, lambda x: (x, 2 * x))
+    assert "is a Tensor of shape (3,); it must be True or False" in hint(lambda x: x[0] > 0, inputs, lambda x: True)
+    for wrong, fragment in {
+        lambda x: x <= x: "every entry is True", lambda x: (x == x).tril(-1): "too few places, all of them on the diag",
+        lambda x: (x == x).tril(1): "too many places, all of them above the diagonal",
+        lambda x: (x == x).tril().int(): "right but for its type: return True and False, not whole numbers",
+    }.items():  # fmt: skip
+        assert fragment in hint(wrong, inputs, lambda x: (x == x).tril())
     assert "most of all" in hint(lambda x: 2 * x + (x == x.max()), inputs, double)  # no relation
+
+
+def test_an_argument_that_is_never_read_is_named():
+    inputs = [(torch.randn(3, 4), 2.0, torch.randn(4)), (torch.randn(2, 4), 0.5, torch.randn(4))]
+
+    def affine(x, scale, bias):
+        return x * scale + bias
+
+    assert "never uses its argument `bias`: the result" in hint(lambda x, scale, bias: x * scale + 1.5, inputs, affine)
+    inside = hint(lambda x, scale, bias: (lambda y: y + bias)(x * 3), inputs, affine)
+    assert "argument `scale`" in inside and "`bias`" not in inside
+    assert "never" not in hint(lambda *arguments: arguments[0] ** 3, inputs, affine)
 
 
 def test_failing_in_another_way_is_no_mistake_of_the_gallery():

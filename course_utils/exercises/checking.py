@@ -57,8 +57,10 @@ from course_utils.exercises.conduct import (
     globals_read,
     loop_in,
     own_session,
+    unused,
 )  # fmt: skip
-from course_utils.exercises.differences import Failed, difference, kinship, parameters, same, short, told
+from course_utils.exercises.differences import Failed, difference, parameters, same, short, told
+from course_utils.exercises.kinships import kinship
 
 log = logging.getLogger("course_utils.exercises")
 log.addHandler(logging.NullHandler())
@@ -200,7 +202,9 @@ def judge(
     where = told(names, inputs[k])
     if read := globals_read(student):
         raise Hint(f"your function reads {' and '.join(read[:2])}, not from its arguments: {differences[k]}{where}.")
-    said = kinship(outcomes, expected) or differences[k]
+    if (said := kinship(outcomes, expected)) is None and (left := unused(student)):
+        raise Hint(f"your function never uses its argument {' and '.join(left)}: {differences[k]}{where}.")
+    said = said or differences[k]
     raise Hint(said if said.endswith("?") else f"{said}{where}.")
 
 

@@ -217,6 +217,21 @@ def globals_read(function: Any) -> list[str]:
     return list(read.values())
 
 
+def unused(function: Any) -> list[str]:
+    """The parameters that a function never reads, in quotes."""
+    if (plain := plain_function(function)) is None:
+        return []
+    code = plain.__code__
+    read = {name for step in dis.get_instructions(code) if step.opname != "STORE_FAST" for name in _names(step.argval)}
+    inner = {name for const in code.co_consts if isinstance(const, CodeType) for name in const.co_freevars}
+    return [f"`{name}`" for name in code.co_varnames[: code.co_argcount] if name not in read | inner]
+
+
+def _names(argval: Any) -> tuple:
+    """The names an instruction speaks of: newer Pythons load two at once."""
+    return argval if isinstance(argval, tuple) else (argval,) if isinstance(argval, str) else ()
+
+
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 
