@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -21,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils.exercises.differences import shown
 
@@ -75,31 +75,24 @@ _CHECKS = str(Path(__file__).resolve().parent)
 _TORCH = str(Path(torch.__file__).resolve().parent)
 
 
-class _Functions(TorchFunctionMode):
-    """Writes down which of the named torch functions are called."""
+class _Watch(TorchFunctionMode):
+    """Writes down which of the named torch functions are called, and the first result that has all given sizes.
 
-    def __init__(self, names: dict[str, str]):
+    A TorchDispatchMode would see more, but its first use imports sympy, which takes a second.
+    """
+
+    def __init__(self, names: dict[str, str], sizes: Sequence[int]):
         super().__init__()
-        self.names, self.used = names, []
+        self.names, self.sizes = names, Counter(sizes)
+        self.used: list[tuple[str, str]] = []
+        self.table: tuple[int, ...] | None = None
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if (name := getattr(func, "__name__", "")) in self.names:
             self.used.append((name, self.names[name]))
-        return func(*args, **(kwargs or {}))
-
-
-class _Tables(TorchDispatchMode):
-    """Writes down the first tensor that has all of the given sizes among its dimensions."""
-
-    def __init__(self, sizes: Sequence[int]):
-        super().__init__()
-        self.sizes, self.used = Counter(sizes), None
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         made = func(*args, **(kwargs or {}))
-        for x in made if isinstance(made, list | tuple) else (made,):
-            if self.used is None and isinstance(x, Tensor) and not self.sizes - Counter(x.shape):
-                self.used = tuple(x.shape)
+        if self.sizes and self.table is None and isinstance(made, Tensor) and not self.sizes - Counter(made.shape):
+            self.table = tuple(made.shape)
         return made
 
 
@@ -113,7 +106,7 @@ def forbidden(names: Iterable[str] = (), table: Sequence[int] = ()) -> Iterator[
     functions = {f: n for n in names for f in FORBIDDEN.get(n, n.rpartition(".")[2]).split()}
     in_python = functions.keys() - set(_MATRIX_PRODUCTS.split())  # torch has helpers of its own called `inner`
     said: list[str] = []
-    watch, tables = _Functions(functions), _Tables(table)
+    watch = _Watch(functions, table if table and min(table) > 1 else ())
     calls: list[tuple[str, str]] = []
 
     def profile(frame: FrameType, event: str, arg: Any) -> None:
@@ -125,31 +118,33 @@ def forbidden(names: Iterable[str] = (), table: Sequence[int] = ()) -> Iterator[
         elif PACKAGE in names and code.co_filename.startswith(_OURS) and not code.co_filename.startswith(_CHECKS):
             calls.append((f"{code.co_qualname} of course_utils", PACKAGE))
 
-    before = sys.getprofile()
     with contextlib.ExitStack() as stack:
-        if functions:
+        if functions or watch.sizes:
             stack.enter_context(watch)
-        if table and min(table) > 1:
-            stack.enter_context(tables)
-        if functions or PACKAGE in names:
+        if in_python or PACKAGE in names:
+            stack.callback(sys.setprofile, sys.getprofile())
             sys.setprofile(profile)
-        try:
-            yield said
-        finally:
-            sys.setprofile(before)
+        yield said
     for used, name in watch.used[:1] or calls[:1]:
         used = "`@`" if used.strip("_r") == "matmul" else used
         without = f"without {name}" if name == PACKAGE else "without it" if used == name else f"without {name}"
         said.append(f"your function uses {used}; this task is to be solved {without}.")
-    if tables.used:
+    if watch.table:
         sizes = " x ".join(map(str, table))
-        said.append(f"your function makes a tensor of shape {tables.used}; the task allows no {sizes} table.")
+        said.append(f"your function makes a tensor of shape {watch.table}; the task allows no {sizes} table.")
 
 
 def loop_in(function: Callable) -> str | None:
-    """A sentence if there is a loop in the function or in a helper that it calls (comprehensions and `map` count)."""
+    """A sentence if there is a loop in the function or in a helper of the notebook that it calls.
+
+    Comprehensions and `map` count; going through a few things that are written down, (W_q, W_k, W_v), does not.
+    """
     for code, _ in codes(function):
-        if any(step.opname.startswith(("FOR_ITER", "JUMP_BACKWARD")) for step in dis.get_instructions(code)):
+        steps = [step.opname for step in dis.get_instructions(code)]
+        fixed = ("BUILD_TUPLE", "BUILD_LIST", "LOAD_CONST")  # for W in (W_q, W_k, W_v): no loop over what is given
+        over_many = any(step == "GET_ITER" and before not in fixed for before, step in pairwise(steps))
+        endless = "FOR_ITER" not in steps and any("JUMP_BACKWARD" in step for step in steps)  # while
+        if over_many or endless:
             return "there is a loop in your function (a comprehension is one too); this task is to be solved without."
         if "map" in code.co_names or "vectorize" in code.co_names:
             return "`map` is a loop too; this task is to be solved without one."
@@ -222,6 +217,21 @@ def globals_read(function: Any) -> list[str]:
     return list(read.values())
 
 
+def unused(function: Any) -> list[str]:
+    """The parameters that a function never reads, in quotes."""
+    if (plain := plain_function(function)) is None:
+        return []
+    code = plain.__code__
+    read = {name for step in dis.get_instructions(code) if step.opname != "STORE_FAST" for name in _names(step.argval)}
+    inner = {name for const in code.co_consts if isinstance(const, CodeType) for name in const.co_freevars}
+    return [f"`{name}`" for name in code.co_varnames[: code.co_argcount] if name not in read | inner]
+
+
+def _names(argval: Any) -> tuple:
+    """The names an instruction speaks of: newer Pythons load two at once."""
+    return argval if isinstance(argval, tuple) else (argval,) if isinstance(argval, str) else ()
+
+
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 
@@ -244,8 +254,10 @@ def change(before: Any, after: Any) -> str | None:
             return " in place"
         if before.shape != after.shape or before.dtype != after.dtype:
             return " in place (its shape or type)"
-        if not torch.equal(before.nan_to_num(), after.nan_to_num()) or not torch.equal(before.isnan(), after.isnan()):
-            return " in place"
+        if not torch.equal(before, after):  # nan differs from nan
+            nan = before.is_floating_point() and torch.allclose(before, after, 0, 0, equal_nan=True)
+            if not nan:
+                return " in place"
         if before.requires_grad != after.requires_grad:
             how = "requires_grad_() was called on it" if after.requires_grad else "detach_() cuts the caller's gradient"
             return f" (not its numbers: {how})"

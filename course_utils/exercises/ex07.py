@@ -344,7 +344,7 @@ def check_07_4(answer):
 
 def _score(H, D, rng):
     M = 2 * torch.randn(H, D, generator=rng)
-    return lambda query, keys: torch.einsum("bh,hd,bsd->bs", query, M, keys)
+    return lambda query, annotations: torch.einsum("bh,hd,bsd->bs", query, M, annotations)
 
 
 def _cell(n, H, rng):
@@ -352,7 +352,7 @@ def _cell(n, H, rng):
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=rng))
-    return lambda x, state: cell(x, state).detach()
+    return lambda input, state: cell(input, state).detach()
 
 
 # --- 07.5 alignment error rate ----------------------------------------------------------------------------------------
