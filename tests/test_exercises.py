@@ -477,7 +477,9 @@ def test_what_is_forbidden_is_seen(k):
     function, what, fragment = FORBIDDEN[k]
     inputs = [(torch.tensor([[1.0, 2.0], [0.0, 3.0], [1.0, 1.0]]),)]
     judge(function, inputs, double)  # right, if it were allowed
+    before = sys.getprofile()
     assert fragment in hint(function, inputs, double, forbid=[what])
+    assert sys.getprofile() is before
     assert fragment in hint(lambda x: function(x), inputs, half, forbid=[what]) or what == "a loop"
     judge(double, inputs, double, forbid=[*conduct.FORBIDDEN, "a loop"], table=lambda x: (3, 3))
 
@@ -660,6 +662,7 @@ def test_a_check_leaves_the_session_as_it_was_and_is_deaf_to_it(capsys):
                 torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(),
                 list(warnings.filters), sys.getprofile(), torch.is_autocast_enabled("cpu"))  # fmt: skip
 
+    torch.manual_seed(77), np.random.seed(77), random.seed(77)
     for settings in (contextlib.nullcontext(), torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16)):
         for dtype, grad in ((torch.float32, True), (torch.float64, False)):
             with settings, warnings.catch_warnings():
