@@ -604,6 +604,7 @@ def test_kinships():
     for wrong, fragment in {
         lambda x: x <= x: "every entry is True", lambda x: (x == x).tril(-1): "too few places, all of them on the diag",
         lambda x: (x == x).tril(1): "too many places, all of them above the diagonal",
+        lambda x: (x == x).tril().triu(): "too few places, all of them below the diagonal",
         lambda x: (x == x).tril().int(): "right but for its type: return True and False, not whole numbers",
     }.items():  # fmt: skip
         assert fragment in hint(wrong, inputs, lambda x: (x == x).tril())
