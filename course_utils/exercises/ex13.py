@@ -457,6 +457,12 @@ def mildly_low(query, key, value, allowed):
     return _scores(query, key).masked_fill(~allowed, -10.0).softmax(-1).masked_fill(~allowed, 0.0) @ value
 
 
+def hardly_low(query, key, value, allowed):
+    """The score filled in is not low enough: real scores may lie below -100. Take the lowest number there is,
+    torch.finfo(scores.dtype).min."""
+    return _scores(query, key).masked_fill(~allowed, -100.0).softmax(-1).masked_fill(~allowed, 0.0) @ value
+
+
 def divided_by_the_width(query, key, value, allowed):
     """The scores are divided by d now; it is the root of d."""
     scores = query @ key.transpose(1, 2) / query.shape[-1]
@@ -472,7 +478,7 @@ def divided_by_the_keys(query, key, value, allowed):
 MISTAKES_4 = [
     softmax_over_queries, softmax_over_the_batch, flat_softmax, empty_rows_uniform, empty_rows_nan, hidden_afterwards,
     renormalised, renormalised_with_nan, wrong_polarity, mask_forgotten, zero_scores, zero_scores_hidden, scale_lost,
-    mildly_low, divided_by_the_width, divided_by_the_keys,
+    mildly_low, hardly_low, divided_by_the_width, divided_by_the_keys,
 ]  # fmt: skip
 
 
@@ -506,6 +512,8 @@ def check_13_4(answer):
     allowed[:, :, -1], allowed[:, :, 0] = False, True
     key[:, -1] = 200 * query[:, 0]  # forbidden, and far above all others
     inputs.append((query, key, value, allowed))
+    low = query.abs() + 1
+    inputs.append((low, -200 * low[:, :1].expand_as(key) + key / 100, value, allowed))  # real scores far below 0
     judge(answer, inputs, attended, MISTAKES_4, planted=softmax_over_queries)
 
 
@@ -722,10 +730,15 @@ def outputs_only(layer, x, order):
     return _near(layer(x)[order], layer(x))
 
 
+def first_number_only(layer, x, order):
+    """Only the first number of each word is compared: a layer may know the positions in another one."""
+    return _near(layer(x[order])[:, 0], layer(x)[order][:, 0])
+
+
 MISTAKES_6 = [
     invariant_instead, shuffled_back, to_the_last_bit, default_tolerance, generous_tolerance, sums_only,
     input_not_shuffled, last_word_only, first_word_only, signed_difference, upside_down, always_true, always_false,
-    a_hundredth, outputs_only,
+    a_hundredth, outputs_only, first_number_only,
 ]  # fmt: skip
 
 
@@ -774,6 +787,7 @@ def _layers(given: Tensor, rng: torch.Generator) -> list:
         lambda x: attention(x) + 1.5e-5 * steps,                              # as much as float32 may round
         lambda x: attention(x) - 0.01 * steps,                                # knows the positions, a little
         lambda x: attention(x)[:, :2],                                        # narrower than its input
+        lambda x: torch.cat([attention(x)[:, :2], places[:, 2:]], 1),         # knows the positions in one number only
         lambda x: x.clone(),
         lambda x: -(x[0] - given[0]).abs().sum().expand(T, 1),                # another first word: only ever smaller
     ]
