@@ -4,14 +4,16 @@ import itertools
 import math
 import os
 import pickle
-import subprocess
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from limits import finished
 from tiny_models import TinyAttention, copy_task
 from torch import nn
 
@@ -322,19 +324,90 @@ class PressedWhileAppending(list):
         super().append(value)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process alone")
+@pytest.fixture
+def listens_to_ctrl_c():
+    """A run in the background (`nohup … &`) starts with SIGINT ignored, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+no_signal = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process alone")
+
+
+@no_signal
+@pytest.mark.parametrize("write", [1, 2, 3])  # after updates 5 and 10, and at the end
+def test_an_interrupt_during_a_checkpoint_write(write, tmp_path, monkeypatch, capsys, listens_to_ctrl_c):
+    """The file is finished first: torch's writer would answer Ctrl-C with an error of its own."""
+    save, calls = torch.save, itertools.count(1)
+
+    def pressed(content, file):
+        if next(calls) == write:
+            os.kill(os.getpid(), signal.SIGINT)
+        return save(content, file)
+
+    monkeypatch.setattr(torch, "save", pressed)
+    history, weights, model = run(tmp_path, checkpoint_every=5, progress=True)
+    monkeypatch.undo()
+    n = (5, 10, 12)[write - 1]
+    assert history.interrupted and len(history) == n == len(history.lr) and not model.training
+    assert capsys.readouterr().out.startswith(f"Interrupted: {n} of 12 steps")
+    assert weights_of(load_weights(copy_task()[0], tmp_path / "run.pt")).equal(weights)
+    assert run(tmp_path)[1].equal(run()[1]) and [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@no_signal
+def test_an_interrupt_while_a_checkpoint_is_read(tmp_path, monkeypatch, listens_to_ctrl_c):
+    """The model is that of the checkpoint, not half of it."""
+    part, weights, _ = run(tmp_path, stop_after=5)
+    fill = training._fill
+    monkeypatch.setattr(training, "_fill", lambda *them: os.kill(os.getpid(), signal.SIGINT) or fill(*them))
+    history, now, _ = run(tmp_path)
+    assert history.interrupted and now.equal(weights)
+
+
+@pytest.mark.parametrize("own", [signal.SIG_IGN, lambda *_: None])
+def test_whoever_handles_ctrl_c_otherwise_keeps_doing_so(own, tmp_path, listens_to_ctrl_c):
+    signal.signal(signal.SIGINT, own)
+    history, *_ = run(tmp_path)
+    assert not history.interrupted and signal.getsignal(signal.SIGINT) is own
+
+
+def test_a_thread_writes_checkpoints_too(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        assert len(pool.submit(run, tmp_path).result(timeout=60)[0]) == 12
+
+
+def test_two_kernels_may_write_one_checkpoint(tmp_path, monkeypatch):
+    """While one writes, the other comes, writes and renames."""
+    save, calls = torch.save, itertools.count(1)
+
+    def overtaken(content, file):
+        if next(calls) == 1:
+            run(tmp_path, stop_after=3)
+        save(content, file)
+
+    monkeypatch.setattr(torch, "save", overtaken)
+    _, weights, _ = run(tmp_path, stop_after=4)
+    assert weights_of(load_weights(copy_task()[0], tmp_path / "run.pt")).equal(weights)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+@no_signal
 def test_a_real_signal_even_while_torch_still_loads(tmp_path):
     """Ctrl-C one moment after the start: in a fresh process the first optimizer takes a second to import."""
     for delay in (0.5, 4):
         code = (
             f"import sys, os, signal, threading; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
             "from tiny_models import copy_task; from course_utils.training import train\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background run, and inherited
             "model, batches, *_ = copy_task()\n"
             f"threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "history = train(model, batches, steps=10**6, warmup=10)\n"
             "assert history.interrupted and not model.training\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = finished([sys.executable, "-c", code], "Ctrl-C to stop a training", seconds=120)
         assert done.returncode == 0 and done.stderr == "", done.stderr
         assert done.stdout.startswith("Interrupted: ") and done.stdout.count("\n") == 1
 
@@ -412,6 +485,28 @@ def test_other_wrong_arguments():
         parameter.requires_grad_(False)
     with pytest.raises(ValueError, match="no parameter to train"):
         train(model, batches, **QUICK)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_precision_are_refused(dtype):
+    model, batches, *_ = copy_task()
+    model.output.to(dtype)  # one layer is enough
+    with pytest.raises(ValueError, match=rf"the weights are {dtype}, where .* train model\.float\(\)"):
+        train(model, batches, **QUICK)
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_one_sentence(without):
+    model, batches, *_ = copy_task()
+    with without(), pytest.raises(ValueError, match=r"train needs gradients: call it outside torch\.no_grad"):
+        train(model, batches, **QUICK)
+    with without():
+        model, batches, *_ = copy_task()
+    if without is torch.inference_mode:  # such weights never get a gradient
+        with pytest.raises(ValueError, match="train needs gradients"):
+            train(model, batches, **QUICK)
+    else:
+        assert len(train(model, batches, **QUICK)) == 12
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 3)])
