@@ -327,7 +327,7 @@ def test_the_sum_forgets_order_and_concatenation_keeps_it():
 
 def test_one_previous_word_is_the_same_either_way():
     concatenated, summed = (next_word_model(context=1, combine=c) for c in ("concatenate", "sum"))
-    assert torch.equal(concatenated(torch.tensor([[3], [4]])), summed(torch.tensor([[3], [4]])))
+    torch.testing.assert_close(concatenated(torch.tensor([[3], [4]])), summed(torch.tensor([[3], [4]])))
 
 
 def test_equation_1_of_bengio():
