@@ -267,7 +267,7 @@ def test_bad_models_are_refused_with_a_remedy(case):
 
 
 def test_a_dot_score_does_not_fit_bahdanau_and_says_why():
-    with pytest.raises(ValueError, match="dot needs queries and keys of one width, got 8 and 16: use additive or general"):
+    with pytest.raises(ValueError, match="of one width, got 8 and 16: use additive or general"):
         BahdanauSeq2Seq(**WIDTHS, d_attention=4, d_readout=4, attention="dot")
 
 
