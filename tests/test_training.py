@@ -94,6 +94,34 @@ def test_training_learns_to_copy():
     assert not model.training
 
 
+@pytest.mark.parametrize("setting", [
+    dict(lr=1e-3), dict(warmup=1), dict(clip=0.1), dict(clip=None), dict(weight_decay=0.3), dict(weight_decay=0.0),
+    dict(label_smoothing=0.2), dict(teacher_forcing=0.5), dict(seed=1), dict(steps=13),
+], ids=str)  # fmt: skip
+def test_every_setting_is_used(setting):
+    """Each alone, with a value that is not torch's default, leads to other weights; named as it is, to the same."""
+    usual = dict(QUICK, lr=2e-3, clip=1.0, weight_decay=0.01, label_smoothing=0.0, teacher_forcing=1.0, seed=0)
+    (name,) = setting
+    plain = run(dropout=0.3)[1]
+    assert torch.equal(run(dropout=0.3, **{name: usual[name]})[1], plain)
+    assert not torch.allclose(run(dropout=0.3, **setting)[1], plain, rtol=0, atol=1e-6)
+
+
+def test_the_optimizer_is_adamw_with_this_decay():
+    """Torch's own AdamW with the same gradients, step by step; its decay is by the rate of the step."""
+    model, batches, *_ = copy_task()
+    other, stream, *_ = copy_task()
+    optimizer = torch.optim.AdamW(other.parameters(), lr=1.0, weight_decay=0.3)
+    for step, batch in enumerate(itertools.islice(stream.forever(), 5), 1):
+        optimizer.zero_grad()
+        token_loss(other(batch.source, batch.target_in), batch.target_out).backward()
+        torch.nn.utils.clip_grad_norm_(other.parameters(), 0.5)
+        optimizer.param_groups[0]["lr"] = learning_rate(step, 5, 1e-2, 2)
+        optimizer.step()
+    train(model, batches, steps=5, warmup=2, lr=1e-2, weight_decay=0.3, clip=0.5, progress=False)
+    torch.testing.assert_close(weights_of(model), weights_of(other), rtol=0, atol=1e-5)
+
+
 # ---- teacher forcing -------------------------------------------------------------------------------------------------
 
 
