@@ -149,7 +149,8 @@ def test_the_last_norm_and_the_layout_are_used():
     with torch.no_grad():
         pre.norm.weight.zero_()
         pre.norm.bias.zero_()
-    assert torch.equal(pre(ROW)[0], pre.output.bias.expand(6, -1)) and not list(post.norm.parameters())
+    torch.testing.assert_close(pre(ROW)[0], pre.output.bias.expand(6, -1))
+    assert not list(post.norm.parameters())
     assert [tagger(positions=p).positions.layout for p in ("sinusoidal", "sinusoidal_halves")] == list(LAYOUTS)
 
 

@@ -1,12 +1,16 @@
 """Every figure draws at every size, and can be read: large text, nothing cut off or written over, no colour alone."""
 
 import base64
+import importlib
+import inspect
 import json
+import pkgutil
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from legibility import check_legible
+from matplotlib import style as mpl_style
 from matplotlib.colors import to_rgb
 
 from course_utils import plots
@@ -407,9 +411,39 @@ def test_a_figure_can_be_read(name):
 @pytest.mark.parametrize("name", ["lengths", "map 9", "step 9, word", "unrolled 9, frame 10", "steering 9", "marked"])
 def test_the_same_data_gives_the_same_bytes(name):
     first = plots.to_png(FIGURES[name]())
-    with mpl.rc_context({"font.size": 30, "axes.grid": True}):  # whatever the notebook has set
+    assert plots.to_png(FIGURES[name]()) == first and b"Matplotlib version" in first[:200]
+
+
+OWN = {  # a user's matplotlibrc
+    "text.usetex": True, "font.size": 30, "font.family": "serif", "axes.grid": True, "axes.labelcolor": "white",
+    "image.cmap": "jet", "image.origin": "lower", "lines.marker": "o", "lines.dashed_pattern": (9.0, 9.0),
+    "xtick.direction": "in", "xtick.labelbottom": False, "axes.unicode_minus": False, "axes.xmargin": 0.3,
+    "patch.edgecolor": "red", "patch.force_edgecolor": True, "scatter.edgecolors": "red", "figure.autolayout": True,
+    "legend.frameon": False, "path.sketch": (5, 100, 2), "text.parse_math": False, "text.antialiased": False,
+    "axes.formatter.use_mathtext": True, "hatch.color": "red", "errorbar.capsize": 9, "axes3d.grid": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["lengths in rows", "loss", "map 9", "step 9, word", "steering 9", "bars", "marked", "word map 6"]
+)
+def test_the_users_settings_do_not_reach_the_figures(name):
+    first = plots.to_png(FIGURES[name]())
+    with mpl.rc_context():
+        mpl_style.use("dark_background")
+        mpl.rcParams.update(OWN)
+        before = dict(mpl.rcParams)
         assert plots.to_png(FIGURES[name]()) == first
-    assert b"Matplotlib version" in first[:200]
+        assert dict(mpl.rcParams) == before, "and are as they were"
+
+
+def test_every_function_that_makes_a_figure_is_styled():
+    for info in pkgutil.iter_modules(plots.__path__):
+        module = importlib.import_module(f"course_utils.plots.{info.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            made = str(inspect.signature(function).return_annotation)
+            if function.__module__ == module.__name__ and not name.startswith("_") and "Figure" in made:
+                assert hasattr(function, "__wrapped__"), f"{info.name}.{name} makes a figure without @styled"
 
 
 def test_no_colour_stands_alone():
