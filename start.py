@@ -322,7 +322,7 @@ def pip(*arguments: str, stick: Path | None = None) -> str | None:
     place = ["--no-index", "--find-links", str(stick)] if stick else []
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--log", str(ENV / "setup.log"), "install"]
     env = {**course_environment(), "PIP_USER": "0"}
-    done = subprocess.run([*command, "--quiet", "--no-input", *place, *arguments], cwd=ROOT, env=env,
+    done = subprocess.run([*command, "--quiet", "--progress-bar", "off", "--no-input", *place, *arguments], cwd=ROOT, env=env,
                           stderr=subprocess.PIPE, encoding="utf-8", errors="replace")  # fmt: skip
     return done.stderr or "it said nothing" if done.returncode else None
 
