@@ -68,7 +68,7 @@ NOT_UTF8 = ("The folder {} has letters in its name that are not UTF-8, which Jup
             "move the course elsewhere, and start again.")
 CUDA = ("PyTorch's own index (download.pytorch.org) does not answer: the ordinary {0} of your package index comes "
         "instead. On most Linux computers that is up to 6 GB of CUDA, which the course does not use; to avoid it, "
-        "press Ctrl-C, put the wheel {0}+cpu for this Python in a FOLDER, and start with PIP_FIND_LINKS=FOLDER set.")
+        "press Ctrl-C, put the wheel of {0}+cpu for this Python in a FOLDER, and start with PIP_FIND_LINKS=FOLDER set.")
 OTHER = "pip could not install the packages ({}): start again; if that does not help, ask for help with {}."
 
 
@@ -320,9 +320,10 @@ def uv_environment(*arguments: str) -> dict[str, str]:
 def pip(*arguments: str, stick: Path | None = None) -> str | None:
     """`pip install` into the environment: None if it worked, else what pip complained of."""
     place = ["--no-index", "--find-links", str(stick)] if stick else []
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--log", str(ENV / "setup.log"), "install"]
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--log", str(ENV / "setup.log"), "install",
+               "--quiet", "--progress-bar", "off", "--no-input"]  # fmt: skip
     env = {**course_environment(), "PIP_USER": "0"}
-    done = subprocess.run([*command, "--quiet", "--progress-bar", "off", "--no-input", *place, *arguments], cwd=ROOT, env=env,
+    done = subprocess.run([*command, *place, *arguments], cwd=ROOT, env=env,
                           stderr=subprocess.PIPE, encoding="utf-8", errors="replace")  # fmt: skip
     return done.stderr or "it said nothing" if done.returncode else None
 
