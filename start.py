@@ -217,9 +217,11 @@ def ask_environment() -> State | None:
 
 
 def fingerprint() -> str:
-    """What an environment is made from: the versions, the Python and the place. If it changes: set up again."""
+    """What an environment is made from: the versions, the Python, the place and where its course_utils came from. If it
+    changes: set up again."""
+    origin = ENV.glob(f"{'Lib' if WINDOWS else 'lib/python*'}/site-packages/course_utils-*.dist-info/direct_url.json")
     digest = hashlib.sha256(str(ROOT).encode())
-    for path in (ROOT / "requirements.lock", ROOT / "pyproject.toml", ENV / "pyvenv.cfg"):
+    for path in (ROOT / "requirements.lock", ROOT / "pyproject.toml", ENV / "pyvenv.cfg", *sorted(origin)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -78,8 +78,8 @@ def test_what_is_installed_is_what_is_locked(pin):
 @pytest.mark.parametrize("computer", COMPUTERS, ids="-".join)
 def test_the_lock_is_complete(computer):
     """Whatever the direct dependencies need in turn on this kind of computer is locked there, at a version they accept.
-    Read from the metadata of what is installed; what other platforms alone need (pins with a marker) has none here. What
-    the ordinary torch of Linux needs for CUDA is locked nowhere: it is there only where the CPU build is out of reach."""
+    Read from the metadata of what is installed; what other platforms alone need (pins with a marker) has none here.
+    What the ordinary torch of Linux needs for CUDA is not locked: it comes only where the CPU build is out of reach."""
     here = {name for name, pin in PINS.items() if not pin.marker or pin.marker.evaluate(markers(computer))}
     wanted, seen = [(r, "pyproject.toml") for r in DIRECT if PRETRAINED or r.name not in OPTIONAL], set()
     while wanted:

@@ -304,6 +304,8 @@ def course(tmp_path, monkeypatch, capsys):
     for name in ("requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     self = types.SimpleNamespace(root=root, asked=[], answers=[], made=[], sticks=[])
+    packages = root / ".venv" / ("Lib" if os.name == "nt" else "lib/python3.11") / "site-packages"
+    self.origin = packages / "course_utils-0.1.0.dist-info/direct_url.json"
     self.said = lambda: capsys.readouterr().out
     monkeypatch.setattr(start, "ROOT", root)
     monkeypatch.setattr(start, "ENV", root / ".venv")
@@ -314,6 +316,8 @@ def course(tmp_path, monkeypatch, capsys):
         (folder / "bin").mkdir(parents=True, exist_ok=True)
         (folder / "bin/python").touch()
         (folder / "pyvenv.cfg").write_text(f"home = {tmp_path}\nversion = 3.11.7\n")
+        self.origin.parent.mkdir(parents=True, exist_ok=True)
+        self.origin.write_text('{"url": "file:///a%20course", "dir_info": {"editable": true}}')
 
     def fetch(*arguments, stick=None):
         assert not list((root / ".venv").glob("*.stamp")), "the stamps must go before anything is fetched"
@@ -351,7 +355,7 @@ def test_a_second_start_starts_no_python(course, monkeypatch):
     assert start.main([]) == 5 and len(course.asked) == 3
 
 
-@pytest.mark.parametrize("change", ["lock", "project", "python", "python is gone", "its home is gone", "moved"])
+@pytest.mark.parametrize("change", ["lock", "project", "python", "python is gone", "its home is gone", "moved", "other"])
 def test_what_the_environment_was_made_from_is_watched(course, change, monkeypatch):
     start.set_up("course")
     environment = course.root / ".venv"
@@ -365,6 +369,8 @@ def test_what_the_environment_was_made_from_is_watched(course, change, monkeypat
     elif change == "its home is gone":  # where python is a launcher of its own, as on Windows
         (environment / "pyvenv.cfg").write_text("home = /gone\n")
         (environment / "course.stamp").write_text(start.fingerprint())
+    elif change == "other":  # somebody installed another copy of the course with this environment's pip
+        course.origin.write_text('{"url": "file:///another", "dir_info": {"editable": true}}')
     else:
         monkeypatch.setattr(start, "ROOT", shutil.copytree(course.root, course.root.parent / "moved"))
         monkeypatch.setattr(start, "ENV", start.ROOT / ".venv")
