@@ -355,7 +355,7 @@ def test_a_second_start_starts_no_python(course, monkeypatch):
     assert start.main([]) == 5 and len(course.asked) == 3
 
 
-@pytest.mark.parametrize("change", ["lock", "project", "python", "python is gone", "its home is gone", "moved", "other"])
+@pytest.mark.parametrize("change", ["lock", "project", "python", "python gone", "home gone", "moved", "other"])
 def test_what_the_environment_was_made_from_is_watched(course, change, monkeypatch):
     start.set_up("course")
     environment = course.root / ".venv"
@@ -364,9 +364,9 @@ def test_what_the_environment_was_made_from_is_watched(course, change, monkeypat
         path.write_text(path.read_text() + "# another\n")
     elif change == "python":
         (environment / "pyvenv.cfg").write_text(f"home = {course.root}\nversion = 3.12.1\n")
-    elif change == "python is gone":
+    elif change == "python gone":
         (environment / "bin/python").unlink()
-    elif change == "its home is gone":  # where python is a launcher of its own, as on Windows
+    elif change == "home gone":  # where python is a launcher of its own, as on Windows
         (environment / "pyvenv.cfg").write_text("home = /gone\n")
         (environment / "course.stamp").write_text(start.fingerprint())
     elif change == "other":  # somebody installed another copy of the course with this environment's pip
