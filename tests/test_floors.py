@@ -16,7 +16,7 @@ FLOORS = (  # floor, files and folders of course_utils that stand side by side
     ("3, above", {"models"}),
     ("3, beside", {"proofs"}),
     ("4", {"experiments"}),
-    ("4, above", {"widgets"}),
+    ("4, above", {"widgets", "teaching"}),
     ("4, top", {"exercises"}),
     ("nobody imports it", {"check_environment"}),
 )
