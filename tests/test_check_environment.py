@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from course_utils import check_environment as check
 
 ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 120  # seconds for a program that a test starts
 
 
 def only(lines):
@@ -23,7 +25,7 @@ def only(lines):
 
 def test_here_all_is_well():
     command = [sys.executable, "-m", "course_utils.check_environment"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
     lines = done.stdout.splitlines()
     failing = [line for line in lines if line.startswith("FAIL") and "memory" not in line]  # a CI machine may be busy
     assert not failing and "Traceback" not in done.stderr, done.stdout + done.stderr
@@ -34,9 +36,11 @@ def test_here_all_is_well():
 @pytest.mark.parametrize(
     ("lines", "what", "remedy"),
     [
-        (check.python((3, 10, 2)), "Python 3.10.2", "3.11, 3.12 or 3.13"),
-        (check.python((3, 14, 0)), "Python 3.14.0", "3.11, 3.12 or 3.13"),
+        (check.python((3, 10, 2)), "Python 3.10.2", "64-bit Python 3.11, 3.12"),
+        (check.python((3, 99, 0)), "Python 3.99.0", "64-bit Python 3.11, 3.12"),
+        (check.python((4, 11, 0)), "Python 4.11.0", "64-bit Python 3.11, 3.12"),
         (check.python((3, 12, 1), wide=False), "32-bit", "64-bit"),
+        (check.asserts(1), "every assert is dropped", "unset PYTHONOPTIMIZE"),
         (check.environment(Path("/usr")), "environment", "python3 start.py check"),
         (check.own_package(""), "nowhere", "it must come from"),
         (check.own_package("/elsewhere/course_utils/__init__.py"), "elsewhere", "python3 start.py"),
@@ -55,31 +59,48 @@ def test_conda_is_an_environment_too():
     assert only(check.environment(Path("/opt/conda"), conda="/opt/conda")).ok
 
 
-def test_packages_are_compared_with_the_lock():
+def test_packages_are_compared_with_the_lock_and_the_ranges():
     def version(name):
-        if name == "numpy":
+        if name in ("numpy", "uv"):
             raise metadata.PackageNotFoundError
-        return {"torch": "2.13.0+cpu", "matplotlib": "3.10.0"}.get(name, "1.0")
+        return {"torch": "2.13.0+cpu", "matplotlib": "3.10.9", "pillow": "13.1.0"}.get(name, "1.0")
 
-    lock = "# a\ntorch==2.13.0\n# b\nnumpy==2.4.6\n# c\nmatplotlib==3.11.2\n# --- what only its tests\n# d\npytest==9"
-    torch, numpy, matplotlib = check.packages(lock, version)
-    assert torch.ok and torch.what == "torch 2.13.0+cpu"
+    names = {"torch": "2.13.0", "numpy": "2.4.6", "matplotlib": "3.11.2", "pillow": "13.0.0", "scipy": "1.17.1",
+             "setuptools": "84.2.1", "uv": "0.13.9"}  # fmt: skip
+    lock = "".join(f"# why\n{name}=={wanted}\n" for name, wanted in names.items())
+    lock += "# --- what only its tests\n# d\npytest==9"
+    torch, numpy, matplotlib, pillow, scipy, setuptools = check.packages(lock, version)  # no line for a missing uv
+    assert torch == (True, "torch 2.13.0+cpu", "")
     assert not numpy.ok and numpy.what == "numpy is missing, 2.4.6 is needed" and "start.py" in numpy.remedy
-    assert not matplotlib.ok and "3.11.2 is needed" in matplotlib.what
+    assert matplotlib.ok and "3.10.9 (tested most: 3.11.2; pictures are not compared" in matplotlib.what
+    assert pillow.ok and pillow.what == "pillow 13.1.0 (tested most: 13.0.0)"
+    assert not scipy.ok and "scipy 1.0, 1.17.1 is needed" in scipy.what and setuptools.ok
+
+
+def test_without_packaging_only_the_lock_is_allowed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert not check.allows("torch>=2", "2.1")
+
+
+def test_an_optimised_python_is_seen():
+    command = [sys.executable, "-O", "-m", "course_utils.check_environment"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
+    assert "FAIL  every assert is dropped" in done.stdout and done.returncode == 1
 
 
 def test_every_direct_dependency_has_a_line():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {line.split(">")[0].lower() for line in project["dependencies"]} | {"setuptools"}
+    names = {re.match(r"[\w.-]+", line)[0].lower() for line in project["dependencies"]} | {"setuptools", "uv"}
     assert set(check.direct((ROOT / "requirements.lock").read_text(encoding="utf-8"))) == names
 
 
 def test_more_than_one_thread_fails():
     code = "from course_utils import check_environment as c; print(*c.torch_works())"
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
     assert done.stdout.startswith("FAIL  torch computes with 2 threads") and "OMP_NUM_THREADS" in done.stdout
 
 
@@ -88,7 +109,7 @@ def test_a_broken_torch_fails_in_one_line_and_the_rest_still_answers(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: cannot open shared object file')")
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "course_utils.check_environment"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 1 and "FAIL  torch does not work: ImportError: libtorch_cpu.so" in done.stdout
     assert "OK    data" in done.stdout and "Traceback" not in done.stderr
 
@@ -116,7 +137,7 @@ def test_room():
 def test_a_foreign_kernel_is_seen(tmp_path, monkeypatch):
     """A kernel 'python3' that another program registered for the user, with another Python, shadows ours."""
     other = tmp_path / "other" / "bin"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "other")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "other")], check=True, timeout=LIMIT)
     python = next(path for path in (other / "python", tmp_path / "other/Scripts/python.exe") if path.exists())
     packages = next(path for path in (tmp_path / "other").rglob("site-packages"))
     (packages / "ours.pth").write_text(next(p for p in sys.path if p.endswith("site-packages")))
