@@ -70,7 +70,7 @@ def direct(lock: str) -> dict[str, str]:
 
 
 def allows(requirement: str, version: str) -> bool:
-    """Does a line of pyproject.toml allow this version? Without `packaging` (JupyterLab brings it) it allows nothing."""
+    """Does a line of pyproject.toml allow this version? Without `packaging` (JupyterLab brings it): no."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
