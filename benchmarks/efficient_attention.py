@@ -29,10 +29,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.costs import FILE, growth_exponent, measured
+from course_utils.attention.socket import Plug
+from course_utils.attention.table import make
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.layers.socket import Plug
-from course_utils.plug_costs import FILE, growth_exponent, measured
-from course_utils.plugs import make
 
 Make = Callable[[int, int, int], nn.Module]                               # (d_head, n_heads, N) -> plug or layer
 

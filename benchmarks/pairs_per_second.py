@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from benchmarks.recipes import build_model, vocabularies
 from course_utils.corpora.mini import load_split
+from course_utils.experiments.nb06_recipes import build_model, vocabularies
 from course_utils.seeds import seed_everything
-from course_utils.text import PAD, Batch, Batches
+from course_utils.text.batches import Batch, Batches
+from course_utils.text.vocabulary import PAD
 from course_utils.training import token_loss
 
 UPDATES, WARM, BATCH = 12, 3, 64

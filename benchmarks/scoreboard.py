@@ -34,8 +34,8 @@ from typing import Any
 import torch
 
 from benchmarks.code_hash import ROOT, code_hash
-from benchmarks.experiment import Experiment, Recipe, Run
 from course_utils import scoreboard
+from course_utils.experiments.experiment import Experiment, Recipe, Run
 from course_utils.scoreboard import COMMAND
 from course_utils.training import describe
 
@@ -278,7 +278,7 @@ def main(arguments: Sequence[str] | None = None, recipes: Sequence[Recipe] | Non
     what.add_argument("--prune", action="store_true", help="remove the rows of recipes that are gone")
     options = parser.parse_args(arguments)
     if recipes is None:
-        from benchmarks.recipes import RECIPES as recipes
+        from course_utils.experiments.recipes import RECIPES as recipes
     file = scoreboard.path() if root == ROOT else root / "data" / "scoreboard.jsonl"
     everything = all_runs(recipes)
     runs = choose(everything, options.only)

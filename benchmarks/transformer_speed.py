@@ -16,10 +16,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.positions import SinusoidalPositions
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.layers.positions import SinusoidalPositions
-from course_utils.models.transformer import Transformer
-from course_utils.text import PAD
+from course_utils.seq2seq.transformer import Transformer
+from course_utils.text.vocabulary import PAD
 
 B, T, D, SIZES = 64, 32, 128, (379, 921)
 WARM = 3

@@ -16,9 +16,9 @@ import torch
 import course_utils  # noqa: F401  one torch thread
 from course_utils import plots
 from course_utils.corpora.pair import Pair
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.fixed_context import FixedContextSeq2Seq
-from course_utils.text import Vocabulary
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
+from course_utils.text.vocabulary import Vocabulary
 from course_utils.widgets import Explorer
 from course_utils.widgets import seq2seq as players
 

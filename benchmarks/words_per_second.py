@@ -22,7 +22,7 @@ import torch
 
 from course_utils.corpora.vectors import WordVectors, similarity_correlation
 from course_utils.corpora.wikipedia import SIMILARITIES, wikipedia_sentences, word_similarities
-from course_utils.word2vec import train_word2vec
+from course_utils.models.word2vec import train_word2vec
 
 
 def ours(sentences: list, epochs: int, seed: int) -> WordVectors:

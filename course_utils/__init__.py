@@ -1,7 +1,8 @@
 """The helper package of the course: one attention socket, one sequence-to-sequence contract.
 
-Floors, from the ground up (a file imports only from below): corpora and text; layers; models; training,
-decoding, metrics, scoreboard and proofs; plots, widgets and exercises.
+Floors, from the ground up (a file imports only from below): corpora and text; attention (every plug) and layers;
+seq2seq (every translator) and models; training, metrics, scoreboard and proofs; plots, experiments (what one
+notebook alone needs), widgets, exercises.
 
 Importing the package sets one torch thread: on a busy laptop two threads train several times slower than one.
 `torch.set_num_threads(n)` afterwards changes it.

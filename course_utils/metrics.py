@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.corpora.pair import Pair
-from course_utils.decoding import device_of, evaluating, greedy
-from course_utils.models.seq2seq import Seq2Seq
-from course_utils.text import PAD, Batches, Vocabulary
+from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.seq2seq.decoding import device_of, evaluating, greedy
+from course_utils.text.batches import Batches
+from course_utils.text.vocabulary import PAD, Vocabulary
 
 Links = Iterable[tuple[int, int]]
 BLEU_SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:none|smooth:exp"  # on the course's own lower-case tokens, 0 to 100

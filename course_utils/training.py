@@ -22,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.models.seq2seq import Seq2Seq
-from course_utils.text import PAD, Batch, Batches
+from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.text.batches import Batch, Batches
+from course_utils.text.vocabulary import PAD
 
 FORMAT = "course_utils checkpoint 1"
 

@@ -11,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.layers.attention import DenseAttention
+from course_utils.attention.dense import DenseAttention
+from course_utils.attention.scores import GeneralScore, ScaledDotScore
+from course_utils.attention.socket import masked_softmax
 from course_utils.layers.recurrent import RecurrentState
-from course_utils.layers.scores import GeneralScore, ScaledDotScore
-from course_utils.layers.socket import masked_softmax
-from course_utils.models.attentive import AttentiveSeq2Seq, AttentiveState
-from course_utils.models.bahdanau import BahdanauSeq2Seq
-from course_utils.models.fixed_context import FixedContextSeq2Seq, FixedMemory
-from course_utils.models.seq2seq import Seq2Seq
-from course_utils.proof_tools import SIZES
-from course_utils.proofs import loss_pad_invariance
-from course_utils.text import PAD
+from course_utils.proofs.models import loss_pad_invariance
+from course_utils.proofs.tools import SIZES
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq, AttentiveState
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq, FixedMemory
+from course_utils.text.vocabulary import PAD
 
 WIDTHS = dict(**SIZES, d_embedding=5, d_hidden=8)
 

@@ -8,13 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.layers.attention import PLUGS, DenseAttention, SteeredAttention, make_plug, plug_name
+from course_utils.attention.dense import DenseAttention
+from course_utils.attention.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore, Score
+from course_utils.attention.socket import allowed_pairs, masked_softmax
+from course_utils.attention.steering import SteeredAttention
+from course_utils.attention.table import make, plug_name
 from course_utils.layers.readout import MaxoutReadout, maxout
-from course_utils.layers.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore, Score
-from course_utils.layers.socket import allowed_pairs, masked_softmax
-from course_utils.models.seq2seq import take_rows
+from course_utils.seq2seq.contract import take_rows
 
 B, T, S, DV = 3, 4, 5, 2
+SCORES = ["additive", "dot", "scaled_dot", "general"]
 KEY_MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], dtype=torch.bool)
 LAST_TWO = torch.arange(S) >= S - 2                      # (S,): a rule under which rows 1 and 2 see nothing real
 
@@ -26,7 +29,7 @@ def drawn(*shape, seed=0, requires_grad=True):
 
 def plug_of(name, d_query=4, d_key=4):
     torch.manual_seed(0)
-    return PLUGS[name](d_query, d_key, 6).double()
+    return make(name, d_query, d_key=d_key, d_attention=6).double()
 
 
 def by_hand(name, score, q, k):
@@ -78,7 +81,7 @@ RULES = {  # socket arguments -> the same rule for one pair
 
 
 @pytest.mark.parametrize("rule", list(RULES))
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_plug_equals_loops(name, rule):
     arguments, may = RULES[rule]
     plug, (query, key, value) = plug_of(name), inputs()
@@ -90,7 +93,7 @@ def test_plug_equals_loops(name, rule):
 
 
 @pytest.mark.parametrize("rule", list(RULES))
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_without_weights_the_same_context_and_gradients(name, rule):
     plug, arguments = plug_of(name), RULES[rule][0]
     results = []
@@ -104,7 +107,7 @@ def test_without_weights_the_same_context_and_gradients(name, rule):
 
 
 @pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_gradients_equal_finite_differences(name, need_weights):
     plug = plug_of(name)
 
@@ -159,7 +162,7 @@ def test_equals_multihead_attention_with_the_opposite_polarity():
 
 
 @pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_a_query_with_nothing_to_see_is_zero_with_finite_gradients(name, need_weights):
     plug, (query, key, value) = plug_of(name), inputs()
     mask = LAST_TWO.expand(T, S)                         # with the key mask, rows 1 and 2 are left with nothing
@@ -187,7 +190,7 @@ def test_the_fused_kernel_never_sees_an_empty_row(monkeypatch):
 
 
 @pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_what_stands_at_pads_does_not_matter(name, need_weights):
     plug, (query, key, value) = plug_of(name), inputs()
     before = plug(query, key, value, key_mask=KEY_MASK, need_weights=need_weights)[0]
@@ -223,7 +226,7 @@ def test_causal_with_a_cached_past():
         plug(key, query, query, causal=True)
 
 
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_heads_are_attended_one_by_one(name):
     plug, (query, key, value) = plug_of(name), inputs(heads=(2, 3))
     arguments = dict(key_mask=KEY_MASK, mask=TABLES, causal=True)
@@ -244,7 +247,7 @@ def test_a_key_mask_alone_makes_no_table():
     assert allowed_pairs(query, key) is None
 
 
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_state_kept_equals_state_made_anew(name):
     plug, (query, key, value) = plug_of(name), inputs()
     whole = plug(query, key, value, key_mask=KEY_MASK, need_weights=True)
@@ -270,7 +273,7 @@ def test_keys_are_projected_once_a_sentence(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", SCORES)
 def test_half_precision_neither_overflows_nor_fills_empty_rows(name, need_weights, dtype):
     plug = plug_of(name).to(dtype)
     query, key, value = (20 * x.detach().to(dtype) for x in inputs())
@@ -332,11 +335,11 @@ def test_maxout_takes_the_greater_neighbour():
 
 
 def test_names_of_plugs():
-    plug = make_plug("general", 4, 6, 3)
-    assert plug.score.W.weight.shape == (4, 6) and make_plug(plug, 1, 1, 1) is plug
+    plug = make("general", 4, d_key=6, d_attention=3)
+    assert plug.score.W.weight.shape == (4, 6) and make(plug, 1) is plug
     assert plug_name("general") == "general" and plug_name(plug) == "DenseAttention(GeneralScore)"
-    with pytest.raises(ValueError, match="unknown attention 'soft': one of additive, dot, scaled_dot, general"):
-        make_plug("soft", 4, 4, 4)
+    with pytest.raises(ValueError, match="unknown plug 'soft': one of additive, dot, general, scaled_dot"):
+        make("soft", 4)
 
 
 Q, K, V = (x.detach() for x in inputs())

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
+from course_utils.attention.positions import LAYOUTS
 from course_utils.corpora.mini import load_split
 from course_utils.corpora.pair import Pair
-from course_utils.layers.positions import LAYOUTS
-from course_utils.models import transformer
 from course_utils.models.attention_tagger import POSITIONS, AttentionTagger, bag_ceiling
 from course_utils.models.tagger import (
     LabelBatches,
@@ -16,7 +15,8 @@ from course_utils.models.tagger import (
     predict,
     tag_scores,
 )
-from course_utils.text import PAD, Vocabulary
+from course_utils.seq2seq import transformer
+from course_utils.text.vocabulary import PAD, Vocabulary
 from course_utils.training import train
 
 SENTENCES = [

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers.socket import allowed_pairs, check_socket, masked_softmax
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
-from course_utils.models.seq2seq import take_rows
-from course_utils.proof_tools import SIZES, sample
-from course_utils.proofs import MODELS, build, prove
-from course_utils.text import BEGIN, END
+from course_utils.attention.socket import allowed_pairs, check_socket, masked_softmax
+from course_utils.proofs.models import MODELS, build, prove
+from course_utils.proofs.tools import SIZES, sample
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.contract import take_rows
+from course_utils.text.vocabulary import BEGIN, END
 
 BATCH = sample()
 V = SIZES["target_size"]

@@ -5,10 +5,11 @@ import torch
 from tiny_models import Table, copy_task
 from torch import nn
 
-from course_utils.decoding import evaluating, greedy, length_cap, translate
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.seq2seq import take_rows
-from course_utils.text import BEGIN, END, PAD, make_batch
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.contract import take_rows
+from course_utils.seq2seq.decoding import evaluating, greedy, length_cap, translate
+from course_utils.text.batches import make_batch
+from course_utils.text.vocabulary import BEGIN, END, PAD
 from course_utils.training import train
 
 A, B, C = 4, 5, 6

@@ -14,6 +14,13 @@ from course_utils.corpora.vectors import (
     label_agreement,
     similarity_correlation,
 )
+from course_utils.experiments.nb01_next_word import (
+    NextWordBatches,
+    NextWordModel,
+    next_word_loss,
+    next_word_pairs,
+    next_word_scores,
+)
 from course_utils.models.embeddings import (
     CBOW,
     SkipGram,
@@ -24,17 +31,10 @@ from course_utils.models.embeddings import (
     negative_sampling_loss,
     noise_distribution,
 )
-from course_utils.models.next_word import (
-    NextWordBatches,
-    NextWordModel,
-    next_word_loss,
-    next_word_pairs,
-    next_word_scores,
-)
+from course_utils.models.word2vec import build_word2vec, fit_word2vec, train_word2vec
 from course_utils.seeds import seed_everything
-from course_utils.text import BEGIN, END, UNK, Vocabulary
+from course_utils.text.vocabulary import BEGIN, END, UNK, Vocabulary
 from course_utils.training import train
-from course_utils.word2vec import build_word2vec, fit_word2vec, train_word2vec
 
 # ---- counts, noise, thinning out -------------------------------------------------------------------------------------
 

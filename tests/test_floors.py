@@ -8,13 +8,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (  # floor, files and folders of course_utils that stand side by side
-    ("ground", {"seeds", "corpora", "text", "subwords"}),
-    ("1", {"layers"}),
-    ("1, above", {"plugs"}),
-    ("2", {"models"}),
-    ("3", {"training", "decoding", "metrics", "scoreboard", "word2vec", "training_tips", "plug_costs"}),
-    ("3, above", {"proofs", "proof_tools", "equivalence"}),
-    ("4", {"plots"}),
+    ("ground", {"checks", "seeds", "corpora", "text", "plots"}),
+    ("1, idea 1: one socket, many plugs", {"attention"}),
+    ("1, above", {"layers"}),
+    ("2, idea 2: one contract, every translator", {"seq2seq"}),
+    ("3", {"training", "metrics", "scoreboard"}),
+    ("3, above", {"models"}),
+    ("3, beside", {"proofs"}),
+    ("4", {"experiments"}),
     ("4, above", {"widgets", "teaching"}),
     ("4, top", {"exercises"}),
     ("nobody imports it", {"check_environment"}),
@@ -23,7 +24,7 @@ RANK = {name: rank for rank, (_, names) in enumerate(FLOORS) for name in names}
 
 
 def module(path: Path, root: Path) -> str:
-    """course_utils.layers.scores; a package is its __init__."""
+    """course_utils.attention.scores; a package is its __init__."""
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -78,8 +79,8 @@ def test_every_file_stands_on_its_floor():
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"layers/scores.py": "from course_utils.models import attentive", "models/attentive.py": ""}, "above it"),
-        ({"text.py": "def f():\n    from course_utils import plots", "plots/__init__.py": ""}, "above it"),
+        ({"attention/scores.py": "from course_utils.seq2seq import attentive", "seq2seq/attentive.py": ""}, "above it"),
+        ({"text.py": "def f():\n    from course_utils import widgets", "widgets/__init__.py": ""}, "above it"),
         ({"training.py": "from . import proofs", "proofs.py": ""}, "above it"),
         ({"layers/a.py": "from .b import x", "layers/b.py": "import course_utils.layers.a"}, "go round"),
         ({"__init__.py": "from course_utils.text import tokenise", "text.py": ""}, "stays light"),
@@ -88,7 +89,7 @@ def test_every_file_stands_on_its_floor():
     ],
 )
 def test_each_fault_is_seen(tmp_path, files, words):
-    for name in ("", "layers", "models", "plots"):
+    for name in ("", "attention", "layers", "seq2seq", "widgets"):
         (tmp_path / "course_utils" / name).mkdir(exist_ok=True)
         (tmp_path / "course_utils" / name / "__init__.py").touch()
     assert not faults(tmp_path)
@@ -99,7 +100,7 @@ def test_each_fault_is_seen(tmp_path, files, words):
 
 def test_a_floor_may_use_those_below_and_its_neighbours(tmp_path):
     (tmp_path / "course_utils").mkdir()
-    for name, text in {"__init__": "", "text": "", "metrics": "from .decoding import greedy",
-                       "decoding": "from course_utils import text"}.items():  # fmt: skip
+    for name, text in {"__init__": "", "text": "", "metrics": "from .training import train",
+                       "training": "from course_utils import text"}.items():  # fmt: skip
         (tmp_path / "course_utils" / f"{name}.py").write_text(text)
     assert not faults(tmp_path)

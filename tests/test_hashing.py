@@ -15,7 +15,7 @@ from plug_checks import (
     vectors,
 )
 
-from course_utils.layers.hashing import HashAttention, factors
+from course_utils.attention.hashing import HashAttention, factors
 
 
 def built(n_buckets=8, rounds=3, window=3, block=8, d=4):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.models.heads import (
+from course_utils.experiments.nb14_heads import (
     KINDS,
     Head,
     all_heads,
@@ -16,8 +15,7 @@ from course_utils.models.heads import (
     loss_without_each,
     without,
 )
-from course_utils.models.transformer import Transformer
-from course_utils.models.two_places import (
+from course_utils.experiments.nb14_two_places import (
     FIRST,
     PLAIN,
     SECOND,
@@ -27,7 +25,9 @@ from course_utils.models.two_places import (
     places_loss,
     places_scores,
 )
-from course_utils.text import Batch
+from course_utils.layers.multihead import MultiHeadAttention
+from course_utils.seq2seq.transformer import Transformer
+from course_utils.text.batches import Batch
 from course_utils.training import token_loss, train
 
 B, T, D, H = 3, 5, 12, 3

@@ -7,17 +7,17 @@ import pytest
 import torch
 from matplotlib.colors import to_rgba
 
-from course_utils.layers.performer import PerformerAttention
-from course_utils.models.masked_characters import (
+from course_utils.attention.performer import PerformerAttention
+from course_utils.experiments.nb22_masked_characters import (
     HIDDEN,
-    PLUGS,
     SHARE,
+    SIZES,
     MaskedCharacters,
     WindowBatches,
     hidden_loss,
     hidden_scores,
 )
-from course_utils.models.recall import KINDS, PairBatches, Recall, recall_loss, recall_score
+from course_utils.experiments.nb22_recall import KINDS, PairBatches, Recall, recall_loss, recall_score
 from course_utils.plots import kernels as pictures
 from course_utils.plots.style import VERMILLION
 from course_utils.training import train
@@ -77,7 +77,7 @@ def test_what_windows_refuse():
         Recall(4, 4, "hard")
 
 
-@pytest.mark.parametrize("plug", PLUGS)
+@pytest.mark.parametrize("plug", SIZES)
 def test_every_character_is_read_with_both_sides(plug):
     net, ids = model(plug), TEXT[None, :N]
     with torch.no_grad():

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.layers.gradient_flow import scaled_to_radius, state_gradients, tanh_gradients
+from course_utils.experiments.nb04_gradient_flow import scaled_to_radius, state_gradients, tanh_gradients
 from course_utils.layers.recurrent import CELLS, initialise_recurrent
 from course_utils.models import play_model
 from course_utils.models.language_model import (
@@ -23,7 +23,7 @@ from course_utils.models.language_model import (
 )
 from course_utils.models.sampling import next_logits, sample, temperature_probabilities
 from course_utils.plots.gradients import power_gradient, power_loss, power_path
-from course_utils.text import SPECIALS, Vocabulary
+from course_utils.text.vocabulary import SPECIALS, Vocabulary
 from course_utils.training import train
 
 SIZE = 12

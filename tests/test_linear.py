@@ -5,10 +5,10 @@ import pytest
 import torch
 from plug_checks import call, drawn, ragged, same, same_function, vectors
 
-from course_utils.layers import linear
-from course_utils.layers.linear import KernelState, LinearAttention, chunked
+from course_utils.attention import linear
+from course_utils.attention.linear import KernelState, LinearAttention, chunked
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.models.seq2seq import take_rows
+from course_utils.seq2seq.contract import take_rows
 
 LENGTHS = [(70, 70), (33, 133), (1, 7), (3, 3), (130, 130)]
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from plug_checks import call, drawn, ragged, same, same_function, vectors
 
-from course_utils.layers.attention import PLUGS
-from course_utils.layers.linformer import LinformerAttention, mixed
+from course_utils.attention.linformer import LinformerAttention, mixed
+from course_utils.attention.table import make
 from course_utils.layers.multihead import MultiHeadAttention
 
 
@@ -38,7 +38,7 @@ def test_with_the_identity_it_is_dense_attention():
     plug, (q, k, v) = drawn(lambda: LinformerAttention(12, 12)), call(12, 12)
     with torch.no_grad():
         plug.E.copy_(torch.eye(12)), plug.F.copy_(torch.eye(12))
-    same(plug(q, k, v)[0], PLUGS["scaled_dot"](4, 4, 4)(q, k, v)[0])
+    same(plug(q, k, v)[0], make("scaled_dot", 4)(q, k, v)[0])
 
 
 def test_more_mixtures_come_closer():
@@ -46,7 +46,7 @@ def test_more_mixtures_come_closer():
     n, errors = 64, []
     q, k = vectors(1, 1, n, 8), vectors(1, 1, n, 8, seed=2).cumsum(-2) / 4
     v = vectors(1, 1, n, 8, seed=3).cumsum(-2)
-    dense = PLUGS["scaled_dot"](8, 8, 8)(q, k, v)[0]
+    dense = make("scaled_dot", 8)(q, k, v)[0]
     for size in (4, 8, 16, 32, 64):
         plug = drawn(lambda: LinformerAttention(n, size))                 # noqa: B023
         pooled = torch.eye(size).repeat_interleave(n // size, 1) * size / n

@@ -7,11 +7,11 @@ import pytest
 import torch
 from matplotlib.colors import to_rgba
 
-from course_utils.models.reading import remembering, segment_losses
+from course_utils.experiments.nb23_reading import remembering, segment_losses
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.plots import long_memory
 from course_utils.plots.style import BLUE, VERMILLION
-from course_utils.text import Vocabulary
+from course_utils.text.vocabulary import Vocabulary
 from course_utils.widgets import long_memory as widget
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.recipes24 import PLUGS
+from course_utils.attention.table import PLUGS as TABLE
 from course_utils.corpora.long_tasks import Sequences
-from course_utils.models.long_range import LongRange, answer_loss, answer_score
-from course_utils.plugs import FACTS
+from course_utils.experiments.nb24_long_range import LongRange, answer_loss, answer_score
+from course_utils.experiments.nb24_recipes import PLUGS
 
 SMALL = {
     "window": {"window": 2}, "strided": {"stride": 3}, "longformer": {"window": 2, "n_global": 2},
@@ -31,7 +31,7 @@ def ids(n=3, length=12):
     return torch.randint(1, 9, (n, length), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("plug", FACTS)
+@pytest.mark.parametrize("plug", TABLE)
 def test_every_plug_answers_and_learns(plug):
     net, source = model(plug), ids()
     logits = net(source)
@@ -41,14 +41,14 @@ def test_every_plug_answers_and_learns(plug):
     assert all("plug" in name for name in silent), silent
 
 
-@pytest.mark.parametrize("plug", FACTS)
+@pytest.mark.parametrize("plug", TABLE)
 def test_pads_and_neighbours_change_nothing(plug):
     net, source = model(plug), ids()
     source[1, 7:] = 0
     assert torch.allclose(net(source)[1], net(source[1:2, :7])[0]), "a pad or a neighbour is heard"
 
 
-@pytest.mark.parametrize("plug", [name for name, facts in FACTS.items() if facts.causal])
+@pytest.mark.parametrize("plug", [name for name, facts in TABLE.items() if facts.causal])
 def test_nothing_comes_back_from_the_future(plug):
     net, source = model(plug, each=True, causal=True), ids()
     later = source.clone()

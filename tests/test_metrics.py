@@ -23,7 +23,7 @@ from course_utils.metrics import (
     token_accuracy,
     token_nll,
 )
-from course_utils.text import END, PAD, Vocabulary
+from course_utils.text.vocabulary import END, PAD, Vocabulary
 from course_utils.training import train
 
 pytestmark = pytest.mark.filterwarnings("error")

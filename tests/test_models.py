@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.layers.attention import PLUGS, make_plug
+from course_utils.attention.table import make
 from course_utils.layers.recurrent import Recurrent, RecurrentState, reverse_by_length
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
-from course_utils.models.fixed_context import FixedContextSeq2Seq
-from course_utils.models.seq2seq import Seq2Seq, embedding, take_rows
-from course_utils.proof_tools import SIZES, sample
-from course_utils.proofs import MODELS, build
-from course_utils.text import PAD
+from course_utils.proofs.models import MODELS, build
+from course_utils.proofs.tools import SIZES, sample
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.contract import Seq2Seq, embedding, take_rows
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
+from course_utils.text.vocabulary import PAD
 from course_utils.training import token_loss
 
 WIDTHS = dict(**SIZES, d_embedding=5, d_hidden=8)
@@ -155,13 +155,13 @@ def test_hparams_are_plain_and_rebuild_the_model(name):
 
 def test_hparams_name_the_plug():
     assert AttentiveSeq2Seq(**WIDTHS).hparams["attention"] == "general"
-    own = AttentiveSeq2Seq(**WIDTHS, attention=make_plug("additive", 8, 8, 3))
+    own = AttentiveSeq2Seq(**WIDTHS, attention=make("additive", 8, d_attention=3))
     assert own.hparams["attention"] == "DenseAttention(AdditiveScore)"
-    with pytest.raises(ValueError, match="unknown attention 'DenseAttention"):
+    with pytest.raises(ValueError, match="unknown plug 'DenseAttention"):
         AttentiveSeq2Seq(**own.hparams)
 
 
-@pytest.mark.parametrize("name", list(PLUGS))
+@pytest.mark.parametrize("name", ["additive", "dot", "scaled_dot", "general"])
 def test_every_plug_of_the_table_fits_the_attentive_model(name):
     model = AttentiveSeq2Seq(**WIDTHS, attention=name)
     assert model(BATCH.source, BATCH.target_in, need_weights=True)[1].shape == (4, 7, 7)

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks import recipes05
 from course_utils.corpora import digits
+from course_utils.experiments import nb05_recipes as recipes05
+from course_utils.experiments.nb05_deep import INITS, NORMS, DeepMLP, along_the_gradient, by_layer
 from course_utils.layers.normalisation import BatchNorm, LayerNorm
-from course_utils.models.deep import INITS, NORMS, DeepMLP, along_the_gradient, by_layer
 from course_utils.training import train
 from course_utils.widgets.normalisation import descend, quadratic, three_norms
 

@@ -12,7 +12,8 @@ import pytest
 from course_utils.corpora import parallel
 from course_utils.corpora.pair import Pair
 from course_utils.corpora.parallel import hold_out, jupyterlab_french, read_paired, read_tsv
-from course_utils.text import Vocabulary, make_batch
+from course_utils.text.batches import make_batch
+from course_utils.text.vocabulary import Vocabulary
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 real_files = pytest.mark.skipif(not REAL.is_dir(), reason=f"real text to test with is not here ({REAL})")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from plug_checks import call, drawn, ragged, same, same_function, vectors
 
-from course_utils.layers import linear
-from course_utils.layers.performer import PerformerAttention
+from course_utils.attention import linear
+from course_utils.attention.performer import PerformerAttention
 
 
 @pytest.fixture(params=["one segment", "many segments"])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from course_utils.corpora import plays
-from course_utils.text import UNK
+from course_utils.text.vocabulary import UNK
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from course_utils.plug_costs import break_even, curve, growth_exponent, measured
+from course_utils.attention.costs import break_even, curve, growth_exponent, measured
 
 LENGTHS = (256, 512, 1024, 2048)
 

@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
-from course_utils.layers.positions import (
+from course_utils.attention.positions import (
     LearnedPositions,
     RotaryPositions,
     SinusoidalPositions,
     frequencies,
-    places,
     shift_matrix,
 )
+from course_utils.attention.socket import places
 
 LAYOUTS = ["interleaved", "halves"]
 

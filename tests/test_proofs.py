@@ -5,11 +5,20 @@ import torch
 from mutants import MUTANTS, SOUND, Attentive
 from torch import nn
 
-from course_utils.layers.attention import DenseAttention
-from course_utils.layers.scores import GeneralScore
-from course_utils.proof_tools import ProofFailed, differ, same, sample, zero
-from course_utils.proofs import DOES_NOT_APPLY, MODELS, NO_GRADIENT, PROOFS, build, check, gradient_flow, prove
-from course_utils.text import BEGIN, END, PAD
+from course_utils.attention.dense import DenseAttention
+from course_utils.attention.scores import GeneralScore
+from course_utils.proofs.models import (
+    DOES_NOT_APPLY,
+    MODELS,
+    NO_GRADIENT,
+    PROOFS,
+    build,
+    check,
+    gradient_flow,
+    prove,
+)
+from course_utils.proofs.tools import ProofFailed, differ, same, sample, zero
+from course_utils.text.vocabulary import BEGIN, END, PAD
 
 MODES = {"evaluation": False, "training": True}
 PAIRS = [(proof, model) for model in MODELS for proof in PROOFS]

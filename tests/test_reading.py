@@ -4,8 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_utils.models.language_model import CharLanguageModel, total_nll
-from course_utils.models.reading import (
+from course_utils.experiments.nb23_reading import (
     by_place,
     context_losses,
     effective_context,
@@ -13,6 +12,7 @@ from course_utils.models.reading import (
     remembering,
     segment_losses,
 )
+from course_utils.models.language_model import CharLanguageModel, total_nll
 from course_utils.models.transformer_xl import TransformerXL
 
 V = 12

@@ -15,7 +15,7 @@ from plug_checks import (
 )
 from test_hashing import shared_dense
 
-from course_utils.layers.routing import ClusterAttention
+from course_utils.attention.routing import ClusterAttention
 
 
 def built(n_buckets=5, window=3, **settings):

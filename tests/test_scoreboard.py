@@ -13,9 +13,9 @@ from tiny_models import copy_task
 
 from benchmarks import scoreboard as command
 from benchmarks.code_hash import ROOT, canonical, code_hash
-from benchmarks.experiment import Experiment, Recipe, Run
-from benchmarks.recipes import RECIPES
 from course_utils import scoreboard
+from course_utils.experiments.experiment import Experiment, Recipe, Run
+from course_utils.experiments.recipes import RECIPES
 from course_utils.metrics import evaluate
 from course_utils.scoreboard import Spread, as_text, read, rows, spread, table
 
@@ -37,14 +37,14 @@ PROJECT = {
     "course_utils/__init__.py": "",
     "course_utils/text.py": "WORDS = 3\n",
     "course_utils/layers/__init__.py": "",
-    "course_utils/layers/attention.py": "from course_utils import text\n\ndef attend(x):\n    return x + text.WORDS\n",
+    "course_utils/attention/dense.py": "from course_utils import text\n\ndef attend(x):\n    return x + text.WORDS\n",
     "course_utils/layers/other.py": "Y = 1\n",
     "course_utils/models.py": (
-        '"""Models."""\nimport torch\nfrom course_utils.layers.attention import attend\n\n\n'
+        '"""Models."""\nimport torch\nfrom course_utils.attention.dense import attend\n\n\n'
         'class Model:\n    """Doc."""\n\n    def forward(self, x):\n        # why\n        return attend(x)\n'
     ),
     "benchmarks/__init__.py": "",
-    "benchmarks/recipes.py": (
+    "course_utils/experiments/recipes.py": (
         "from course_utils.layers import other\nfrom course_utils.models import Model\n\nSIZE = 8\nRATE = 1\n\n\n"
         "def helper(n):\n    return Model(), n, SIZE\n\n\n"
         "def one(seed, steps=10):\n    return helper(steps)\n\n\ndef two(seed):\n    return other.Y, RATE\n"
@@ -57,7 +57,7 @@ def recipe_function(name):
         raise AssertionError("hashing must not run the recipe")
 
     build.__name__ = build.__qualname__ = name
-    build.__module__ = "benchmarks.recipes"
+    build.__module__ = "course_utils.experiments.recipes"
     return build
 
 
@@ -82,12 +82,12 @@ def hashes(root, changes=()):
         (("course_utils/models.py", '"""Models."""\n', ""), (False, False)),
         (("course_utils/models.py", "return attend(x)", "return attend(\n            x,\n        )"), (False, False)),
         # the recipe, what it uses, and what those stand on
-        (("benchmarks/recipes.py", "steps=10", "steps=11"), (True, False)),
-        (("benchmarks/recipes.py", "SIZE = 8", "SIZE = 9"), (True, False)),
-        (("benchmarks/recipes.py", "Model(), n", "Model(), n + 1"), (True, False)),
-        (("benchmarks/recipes.py", "RATE = 1", "RATE = 2"), (False, True)),
+        (("course_utils/experiments/recipes.py", "steps=10", "steps=11"), (True, False)),
+        (("course_utils/experiments/recipes.py", "SIZE = 8", "SIZE = 9"), (True, False)),
+        (("course_utils/experiments/recipes.py", "Model(), n", "Model(), n + 1"), (True, False)),
+        (("course_utils/experiments/recipes.py", "RATE = 1", "RATE = 2"), (False, True)),
         (("course_utils/models.py", "attend(x)", "attend(2 * x)"), (True, False)),
-        (("course_utils/layers/attention.py", "x +", "x -"), (True, False)),
+        (("course_utils/attention/dense.py", "x +", "x -"), (True, False)),
         (("course_utils/text.py", "3", "4"), (True, False)),  # three imports away
         (("course_utils/layers/other.py", "1", "2"), (False, True)),
         (("course_utils/text.py", "WORDS = 3", "WORDS = None"), (True, False)),
@@ -113,14 +113,14 @@ def test_the_code_hash_includes_values_given_by_partial(tmp_path):
 def test_relative_imports_are_refused_not_missed(tmp_path):
     with pytest.raises(ValueError, match="relative import of 'text'"):
         hashes(
-            tmp_path, [("course_utils/layers/attention.py", "from course_utils import text", "from .text import WORDS")]
+            tmp_path, [("course_utils/attention/dense.py", "from course_utils import text", "from .text import WORDS")]
         )
 
 
 def test_the_real_recipes_are_hashed_through_the_package(monkeypatch):
     """The copying recipe stands on its model and the loop, not on another model or on plots."""
     from benchmarks import code_hash as module
-    from benchmarks.recipes import copying as recipe
+    from course_utils.experiments.nb06_recipes import copying as recipe
 
     seen = []
     monkeypatch.setattr(module, "canonical", lambda tree: seen.append(tree) or canonical(tree))
@@ -130,7 +130,7 @@ def test_the_real_recipes_are_hashed_through_the_package(monkeypatch):
     code_hash(recipe)
     (modules,) = found
     assert {
-        "course_utils.models.fixed_context",
+        "course_utils.seq2seq.fixed_context",
         "course_utils.training",
         "course_utils.text",
         "course_utils.metrics",

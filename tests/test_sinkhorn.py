@@ -13,7 +13,7 @@ from plug_checks import (
     vectors,
 )
 
-from course_utils.layers.sinkhorn import SinkhornAttention, sinkhorn
+from course_utils.attention.sinkhorn import SinkhornAttention, sinkhorn
 
 
 def built(block=8, **settings):

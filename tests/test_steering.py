@@ -3,12 +3,21 @@
 import pytest
 import torch
 
+from course_utils.attention.dense import DenseAttention
+from course_utils.attention.scores import GeneralScore
+from course_utils.attention.steering import (
+    RecordedAttention,
+    SteeredAttention,
+    forced,
+    gold_weights,
+    permuted,
+    plugged,
+    uniform,
+)
+from course_utils.attention.table import make
 from course_utils.corpora.pair import Pair
-from course_utils.layers.attention import DenseAttention, SteeredAttention, make_plug
-from course_utils.layers.scores import GeneralScore
-from course_utils.layers.steering import RecordedAttention, forced, gold_weights, permuted, plugged, uniform
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)
 SOURCE = torch.tensor([[5, 6, 7, 8, 9], [6, 5, 9, 0, 0]])
@@ -128,4 +137,4 @@ def test_wrappers_nest():
     context, weights, state = recorded(query, key, key, key_mask=MASK, need_weights=True)
     assert recorded.records[0].scores.shape == (2, 3, 5) and state is not None
     torch.testing.assert_close(context[1, 0], key[1, :3].mean(0))
-    assert make_plug(recorded, 4, 4, 4) is recorded and weights.shape == (2, 3, 5)
+    assert make(recorded, 4) is recorded and weights.shape == (2, 3, 5)

@@ -9,7 +9,7 @@ from subword_nmt.learn_bpe import learn_bpe
 
 from course_utils.corpora.mini import load_split
 from course_utils.corpora.parallel import jupyterlab_french
-from course_utils.subwords import BytePairEncoding
+from course_utils.text.subwords import BytePairEncoding
 
 TEXTS = {
     "corpus": lambda: [pair.target for pair in load_split("train", 3000)],

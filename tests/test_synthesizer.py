@@ -5,7 +5,7 @@ import pytest
 import torch
 from plug_checks import call, drawn, ragged, same, same_function, vectors
 
-from course_utils.layers.synthesizer import (
+from course_utils.attention.synthesizer import (
     DenseSynthesizer,
     FactorisedDenseSynthesizer,
     FactorisedRandomSynthesizer,

@@ -23,7 +23,7 @@ from course_utils.models.tagger import (
     tag_scores,
     windows,
 )
-from course_utils.text import BEGIN, PAD, UNK, Vocabulary
+from course_utils.text.vocabulary import BEGIN, PAD, UNK, Vocabulary
 from course_utils.training import token_loss, train
 
 SENTENCES = [

@@ -7,20 +7,9 @@ import torch
 
 from course_utils.corpora.mini import load_split
 from course_utils.corpora.pair import Pair
-from course_utils.text import (
-    BEGIN,
-    END,
-    PAD,
-    SPECIALS,
-    UNK,
-    Batches,
-    Vocabulary,
-    causal_mask,
-    detokenise,
-    make_batch,
-    padding_mask,
-    tokenise,
-)
+from course_utils.text.batches import Batches, make_batch
+from course_utils.text.masks import causal_mask, padding_mask
+from course_utils.text.vocabulary import BEGIN, END, PAD, SPECIALS, UNK, Vocabulary, detokenise, tokenise
 
 
 def pairs_of_lengths(lengths):

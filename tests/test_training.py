@@ -16,7 +16,8 @@ from tiny_models import TinyAttention, copy_task
 from torch import nn
 
 from course_utils import training
-from course_utils.text import BEGIN, PAD, Batch, Batches
+from course_utils.text.batches import Batch, Batches
+from course_utils.text.vocabulary import BEGIN, PAD
 from course_utils.training import History, learning_rate, load_weights, mixed_forcing, token_loss, train
 
 pytestmark = pytest.mark.filterwarnings("error:::course_utils")  # a warning would be stderr in a notebook

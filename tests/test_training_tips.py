@@ -6,11 +6,8 @@ import pytest
 import torch
 
 from course_utils.corpora.mini import load_split
-from course_utils.models.depth import at_initialisation, gradient_by_block
-from course_utils.models.transformer import Transformer
-from course_utils.text import BEGIN, PAD, Batches, Vocabulary, make_batch
-from course_utils.training import learning_rate, token_loss, train
-from course_utils.training_tips import (
+from course_utils.experiments.nb17_depth import at_initialisation, gradient_by_block
+from course_utils.experiments.nb17_training_tips import (
     average_weights,
     mixed_input,
     paper_rate,
@@ -18,6 +15,10 @@ from course_utils.training_tips import (
     train_keeping,
     two_passes,
 )
+from course_utils.seq2seq.transformer import Transformer
+from course_utils.text.batches import Batches, make_batch
+from course_utils.text.vocabulary import BEGIN, PAD, Vocabulary
+from course_utils.training import learning_rate, token_loss, train
 
 PAIRS = load_split("valid")[:24]
 WORDS = Vocabulary.build(p.source for p in PAIRS), Vocabulary.build(p.target for p in PAIRS)
@@ -108,7 +109,7 @@ def test_the_second_pass_reads_a_guess_where_its_word_stood():
 
 
 def test_two_passes_begin_with_right_words_and_end_with_the_share_asked_for(monkeypatch):
-    from course_utils import training_tips
+    from course_utils.experiments import nb17_training_tips as training_tips
 
     shares, model, batch = [], small(), make_batch(PAIRS, *WORDS)
 

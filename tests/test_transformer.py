@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.decoding import greedy
 from course_utils.layers.blocks import FeedForward, Residual
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.models.transformer import POSITIONS, Transformer
-from course_utils.proof_tools import SIZES, sample
-from course_utils.text import PAD
+from course_utils.proofs.tools import SIZES, sample
+from course_utils.seq2seq.decoding import greedy
+from course_utils.seq2seq.transformer import POSITIONS, Transformer
+from course_utils.text.vocabulary import PAD
 
 D, H = 8, 2
 WIDTHS = dict(**SIZES, d_model=D, n_heads=H, n_layers=2, d_ff=12)

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from course_utils.decoding import greedy
+from course_utils.experiments.nb16_head_links import head_links, head_maps
+from course_utils.experiments.nb16_pieces import PIECES, take_away
+from course_utils.experiments.nb16_uncached import WithoutCache
 from course_utils.layers.blocks import Residual
 from course_utils.metrics import forced_attention
-from course_utils.models.head_links import head_links, head_maps
-from course_utils.models.pieces import PIECES, take_away
-from course_utils.models.seq2seq import take_rows
-from course_utils.models.transformer import Transformer
-from course_utils.models.uncached import WithoutCache
-from course_utils.proof_tools import SIZES, sample
-from course_utils.text import Vocabulary
+from course_utils.proofs.tools import SIZES, sample
+from course_utils.seq2seq.contract import take_rows
+from course_utils.seq2seq.decoding import greedy
+from course_utils.seq2seq.transformer import Transformer
+from course_utils.text.vocabulary import Vocabulary
 
 WIDTHS = dict(**SIZES, d_model=8, n_heads=2, n_layers=2, d_ff=12)
 

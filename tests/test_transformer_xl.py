@@ -7,11 +7,11 @@ import pytest
 import torch
 from plug_checks import call, drawn, ragged, same, same_function, vectors
 
-from course_utils.layers.socket import masked_softmax
-from course_utils.layers.transformer_xl import XLAttention, shifted
+from course_utils.attention.socket import masked_softmax
+from course_utils.attention.xl import XLAttention, shifted
 from course_utils.models.language_model import Streams, streams_loss, total_nll
-from course_utils.models.seq2seq import take_rows
 from course_utils.models.transformer_xl import TransformerXL
+from course_utils.seq2seq.contract import take_rows
 
 
 def formula(plug, q, k, v, real=None, causal=False):

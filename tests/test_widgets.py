@@ -13,21 +13,21 @@ from traitlets import TraitError
 from course_utils import plots
 from course_utils.corpora.pair import Pair
 from course_utils.corpora.vectors import WordVectors
-from course_utils.decoding import greedy
+from course_utils.experiments.nb14_heads import all_heads, without
+from course_utils.experiments.nb16_pieces import PIECES
+from course_utils.experiments.nb23_reading import remembering, segment_losses
 from course_utils.layers.gated_cells import LSTMCell
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
-from course_utils.models.fixed_context import FixedContextSeq2Seq
-from course_utils.models.heads import all_heads, without
 from course_utils.models.language_model import CharLanguageModel
-from course_utils.models.pieces import PIECES
-from course_utils.models.reading import remembering, segment_losses
 from course_utils.models.tagger import Tagger
-from course_utils.models.transformer import Transformer
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.plots.attention import STAGES
-from course_utils.text import END, Vocabulary
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.decoding import greedy
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
+from course_utils.seq2seq.transformer import Transformer
+from course_utils.text.vocabulary import END, Vocabulary
 from course_utils.widgets import (
     Explorer,
     SentencePicker,

@@ -15,8 +15,8 @@ from plug_checks import (
     vectors,
 )
 
-from course_utils.layers.global_tokens import BigBirdAttention, LongformerAttention
-from course_utils.layers.windows import StridedAttention, WindowAttention, banded
+from course_utils.attention.global_tokens import BigBirdAttention, LongformerAttention
+from course_utils.attention.windows import StridedAttention, WindowAttention, banded
 
 D, H = 4, 2
 PLUGS = {

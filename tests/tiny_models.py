@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.corpora.pair import Pair
-from course_utils.text import END, PAD, Batches, Vocabulary
+from course_utils.text.batches import Batches
+from course_utils.text.vocabulary import END, PAD, Vocabulary
 
 
 class TinyMemory(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course_utils.text import SPECIALS, Vocabulary
+from course_utils.text.vocabulary import SPECIALS, Vocabulary
 
 KEYS, NOISE = tuple("ABCDEFGH"), tuple("abcdefgh")
 SYMBOLS = Vocabulary((*KEYS, *NOISE, "?"))

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from course_utils.corpora.pair import Pair
-from course_utils.text import tokenise
+from course_utils.text.vocabulary import tokenise
 
 CATALOGUE = "jupyterlab-language-pack-fr-FR"  # the pip package, and the version that the course was measured on
 CATALOGUE_VERSION = "4.5.post3"

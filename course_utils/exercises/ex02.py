@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.exercises.checking import Check, exercise, fresh, gallery, judge, lengths_mask
-from course_utils.text import PAD
+from course_utils.text.vocabulary import PAD
 
 # --- 02.1 the mean over real tokens -----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from course_utils.exercises.checking import (
     judge_value,
     lengths_mask,
 )
-from course_utils.text import BEGIN, END, PAD
+from course_utils.text.vocabulary import BEGIN, END, PAD
 
 # --- 06.1 the state at the last real word -----------------------------------------------------------------------------
 

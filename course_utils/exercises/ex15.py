@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor
 
+from course_utils.attention.positions import SinusoidalPositions
 from course_utils.exercises.checking import Check, exercise, fresh, gallery, judge
-from course_utils.layers.positions import SinusoidalPositions
 
 # --- 15.1 a table of sines --------------------------------------------------------------------------------------------
 

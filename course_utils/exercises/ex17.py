@@ -474,7 +474,7 @@ def check_17_6(answer):
 
     Hint 1: walk with a `while` and an index that moves by 2 after a join and by 1 otherwise.
     Hint 2: `pieces[i : i + 2] == pair`, also at the end of the word.
-    Solution: a while loop as in course_utils/subwords.py
+    Solution: a while loop as in course_utils/text/subwords.py
     """
     words = ["lowest", "banana", "aaaa", "aaaaa", "eses", "x", "abab"]
     pairs = [("e", "s"), ("a", "n"), ("a", "a"), ("a", "a"), ("e", "s"), ("x", "y"), ("a", "b")]

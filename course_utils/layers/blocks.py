@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.attention.scores import xavier
+from course_utils.attention.socket import Positions
+from course_utils.checks import check_widths
 from course_utils.layers.multihead import KeyValues, MultiHeadAttention
-from course_utils.layers.scores import check_widths, xavier
-from course_utils.layers.socket import Positions
 
 NORMS = ("pre", "post")
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}

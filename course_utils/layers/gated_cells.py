@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers.scores import check_widths
+from course_utils.checks import check_widths
 
 LSTM_ORDER = ("i", "f", "g", "o")  # rows of W, U and b: input gate, forget gate, candidate, output gate
 RESETS = ("before", "after")

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.layers.attention import make_plug
-from course_utils.layers.positions import RotaryPositions, places
-from course_utils.layers.scores import check_widths, xavier
-from course_utils.layers.socket import Plug, Positions
+from course_utils.attention.positions import RotaryPositions
+from course_utils.attention.scores import xavier
+from course_utils.attention.socket import Plug, Positions, places
+from course_utils.attention.table import make
+from course_utils.checks import check_widths
 
 
 class KeyValues(NamedTuple):
@@ -41,7 +42,7 @@ class MultiHeadAttention(nn.Module):
             near = max(h for h in range(1, n_heads) if d_model % h == 0)
             raise ValueError(f"d_model={d_model} cannot be cut into n_heads={n_heads} equal heads: use {near} heads")
         self.d_model, self.n_heads, self.d_head = d_model, n_heads, d_model // n_heads
-        self.plug = make_plug(attention, self.d_head, self.d_head, self.d_head)
+        self.plug = make(attention, self.d_head, n_heads)
         self.rotary = rotary
         self.in_proj = nn.Linear(d_model, 3 * d_model, bias=bias)
         for part in self.in_proj.weight.data.split(d_model):              # each projection by itself, not as one matrix

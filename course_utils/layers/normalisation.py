@@ -7,7 +7,7 @@ numbers share a mean. Parameters are named as torch's (`weight` is γ, `bias` is
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers.scores import check_widths
+from course_utils.checks import check_widths
 
 
 def standardised(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:

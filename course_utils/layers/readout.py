@@ -8,7 +8,8 @@ Cho et al. 2014, appendix A.1.2 (s is the current state); Bahdanau, Cho, Bengio 
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers.scores import check_widths, xavier
+from course_utils.attention.scores import xavier
+from course_utils.checks import check_widths
 
 
 def maxout(features: Tensor, pool: int = 2) -> Tensor:

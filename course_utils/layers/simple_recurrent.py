@@ -7,7 +7,7 @@ time, and there to be read; `layers.recurrent.Recurrent("rnn")` is the fast Elma
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers.scores import check_widths
+from course_utils.checks import check_widths
 
 
 class ElmanCell(nn.Module):

@@ -11,32 +11,28 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from course_utils.attention.scores import xavier
+from course_utils.checks import check_widths
 from course_utils.corpora.pair import Pair
 from course_utils.layers.blocks import EncoderBlock, FeedForward
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from course_utils.layers.relative import AlibiAttention, RelativeAttention
-from course_utils.layers.scores import check_widths, xavier
-from course_utils.layers.socket import Plug
 from course_utils.models.tagger import TagScores, checked_mask, tag_scores
-from course_utils.text import PAD
+from course_utils.text.vocabulary import PAD
 
 ADDED: dict[str, Callable[[int, int], nn.Module]] = {     # name -> positions added to the words, of (d_model, length)
     "sinusoidal": lambda d_model, length: SinusoidalPositions(d_model),
     "sinusoidal_halves": lambda d_model, length: SinusoidalPositions(d_model, "halves"),
     "learned": lambda d_model, length: LearnedPositions(length, d_model),
 }
-SCORED: dict[str, Callable[[int, int], Plug]] = {         # name -> a plug that sees distances, of (d_head, n_heads)
-    "shaw": lambda d_head, n_heads: RelativeAttention(d_head),
-    "alibi": lambda d_head, n_heads: AlibiAttention(n_heads),
-}
+SCORED = ("shaw", "alibi")                                # plugs that see distances
 POSITIONS = ("none", *ADDED, *SCORED, "rotary")           # the names of the Transformer's POSITIONS
 
 
 class AttentionTagger(nn.Module):
     """One label a word, from `n_layers` encoder blocks.
 
-    positions   "none": a bag of words; the others as in models/transformer.py
+    positions   "none": a bag of words; the others as in seq2seq/transformer.py
     causal      a word sees itself and the words before it only: then the order is not lost entirely
     max_length  longest sentence of "learned" positions
     norm        "pre" (then one more LayerNorm after the last block) or "post"
@@ -95,7 +91,7 @@ class AttentionTagger(nn.Module):
 def _attention(d_model: int, n_heads: int, positions: str) -> MultiHeadAttention:
     """The self-attention of one block; a width that the heads do not divide is refused there."""
     d_head = max(d_model // n_heads, 1)
-    plug = SCORED[positions](d_head, n_heads) if positions in SCORED else "scaled_dot"
+    plug = positions if positions in SCORED else "scaled_dot"
     rotary = RotaryPositions(d_head) if positions == "rotary" else None
     return MultiHeadAttention(d_model, n_heads, plug, rotary=rotary)
 

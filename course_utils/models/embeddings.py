@@ -3,7 +3,7 @@
 Taught in notebook 01. Mikolov et al. 2013a (arXiv:1301.3781) is the two models, 2013b (NeurIPS: "Distributed
 Representations of Words and Phrases and their Compositionality") negative sampling, its equation 4, and subsampling,
 its equation 5. Every word has two vectors: v, the *input* vector, and v', the *output* vector. `train_word2vec` in
-course_utils/word2vec.py puts all together.
+course_utils/models/word2vec.py puts all together.
 
 Two things differ from the paper and save most of the time. The noise words are drawn once a batch and shared by all
 its words, instead of k new ones for every pair, and the sum over them is weighted so that its expectation is that of

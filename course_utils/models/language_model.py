@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.layers.recurrent import Recurrent, RecurrentState
-from course_utils.text import SPECIALS, Vocabulary
+from course_utils.text.vocabulary import SPECIALS, Vocabulary
 
 
 class CharLanguageModel(nn.Module):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from course_utils.models.language_model import CharLanguageModel, load_model
-from course_utils.text import Vocabulary
+from course_utils.text.vocabulary import Vocabulary
 
 MODEL_FILE = "play_model.npz"
 MODEL_SHA256 = "c6aaf324b113beba816ff841dc484832602fab4d7b9e191346fb1dbb3f18b0d6"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from course_utils.layers.recurrent import RecurrentState
 from course_utils.models.language_model import CharLanguageModel
-from course_utils.text import SPECIALS
+from course_utils.text.vocabulary import SPECIALS
 
 
 def temperature_probabilities(logits: Tensor, temperature: float) -> Tensor:

@@ -12,9 +12,10 @@ of n². Elements that only fill up a batch are masked.
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.scores import xavier
+from course_utils.checks import check_widths
 from course_utils.layers.blocks import FeedForward
 from course_utils.layers.multihead import MultiHeadAttention
-from course_utils.layers.scores import check_widths, xavier
 
 
 class MAB(nn.Module):

@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from course_utils.checks import check_widths
 from course_utils.corpora.pair import Pair
 from course_utils.layers.recurrent import Recurrent, reverse_by_length
-from course_utils.layers.scores import check_widths
 from course_utils.layers.simple_recurrent import JordanCell, unroll
-from course_utils.text import BEGIN, PAD, Batch, Batches, Vocabulary, padding_mask
+from course_utils.text.batches import Batch, Batches
+from course_utils.text.masks import padding_mask
+from course_utils.text.vocabulary import BEGIN, PAD, Vocabulary
 
 KINDS = ("word", "window", "elman", "backward", "jordan", "bidirectional")
 

@@ -13,12 +13,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.scores import xavier
+from course_utils.attention.xl import XLAttention
+from course_utils.checks import check_widths
 from course_utils.layers.blocks import FeedForward, Residual
 from course_utils.layers.multihead import MultiHeadAttention
 from course_utils.layers.recurrent import RecurrentState
-from course_utils.layers.scores import check_widths, xavier
-from course_utils.layers.transformer_xl import XLAttention
-from course_utils.text import SPECIALS
+from course_utils.text.vocabulary import SPECIALS
 
 
 class XLBlock(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.layers.sinkhorn import sinkhorn
+from course_utils.attention.sinkhorn import sinkhorn
 from course_utils.plots.buckets import lsh_view, sinkhorn_view
 from course_utils.widgets.explorer import Explorer
 

@@ -12,7 +12,7 @@ import torch
 from course_utils.corpora.vectors import WordVectors
 from course_utils.models.embeddings import keep_probability, noise_distribution
 from course_utils.plots.embeddings import cosine_bars, window_step
-from course_utils.text import detokenise, tokenise
+from course_utils.text.vocabulary import detokenise, tokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from course_utils.corpora.pair import Pair
-from course_utils.decoding import translate
-from course_utils.models.heads import KINDS, Head, attentions, without
+from course_utils.experiments.nb14_heads import KINDS, Head, attentions, without
 from course_utils.plots.heads import SPLIT_STAGES, HeadView, SplitFilm, head_view, split_frame
-from course_utils.text import BEGIN, END, Vocabulary, detokenise
+from course_utils.seq2seq.decoding import translate
+from course_utils.text.vocabulary import BEGIN, END, Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
 from course_utils.widgets.seq2seq import as_text

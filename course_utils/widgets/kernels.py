@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.layers.performer import PerformerAttention
+from course_utils.attention.performer import PerformerAttention
 from course_utils.plots.kernels import favor_view, product_orders, rank_view, recall_view
 from course_utils.widgets.explorer import Explorer
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from course_utils.layers.normalisation import BatchNorm, LayerNorm
 from course_utils.plots.normalisation import beside_neighbours
 from course_utils.plots.surface import Surface, surface_with_paths
-from course_utils.text import detokenise
+from course_utils.text.vocabulary import detokenise
 from course_utils.widgets.explorer import Explorer
 
 RATES = (0.003, 0.01, 0.03, 0.05, 0.1, 0.14, 0.15, 0.3, 0.5, 1.0, 1.3, 1.4, 1.6, 2.0, 5.0, 10.0)

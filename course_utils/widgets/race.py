@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as w
 from matplotlib.figure import Figure
 
+from course_utils.attention.table import PLUGS, efficient
 from course_utils.plots.race import Entry, cost_bars, trade_off
-from course_utils.plugs import FACTS
 from course_utils.widgets.explorer import Explorer
 
 LENGTHS = tuple(2**k for k in range(6, 17))
-NAMES = {name: name.replace("_", " ") for name in FACTS} | {
+NAMES = {name: name.replace("_", " ") for name in PLUGS} | {
     "scaled_dot": "dense", "synthesizer_dense": "synth. dense", "synthesizer_random": "synth. random",
     "synthesizer_factorised_dense": "synth. fact. dense", "synthesizer_factorised_random": "synth. fact. random",
 }  # fmt: skip
@@ -20,10 +20,11 @@ Settings = Mapping[str, Mapping[str, int]]                                # of e
 
 
 def shares(N: int, d: int = 16, H: int = 4, settings: Settings | None = None) -> dict[str, float]:
-    """{plug: multiply-adds as a multiple of dense attention's}: all plugs with the table's settings, or those given."""
-    dense = FACTS["scaled_dot"].operations(N, d, H)
-    chosen = settings if settings is not None else dict.fromkeys(FACTS, {})
-    return {name: FACTS[name].operations(N, d, H, **FACTS[name].settings | dict(some)) / dense
+    """{plug: multiply-adds as a multiple of dense attention's}: efficient plugs with the table's settings, or those
+    given."""
+    dense = PLUGS["scaled_dot"].operations(N, d, H)
+    chosen = settings if settings is not None else dict.fromkeys(efficient(), {})
+    return {name: PLUGS[name].operations(N, d, H, **PLUGS[name].settings | dict(some)) / dense
             for name, some in chosen.items()}  # fmt: skip
 
 

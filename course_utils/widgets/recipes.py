@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as w
 
 from course_utils.plots.training import gradient_by_block, merge_frame
-from course_utils.subwords import BytePairEncoding, Merge
+from course_utils.text.subwords import BytePairEncoding, Merge
 from course_utils.widgets.controls import Stepper
 from course_utils.widgets.explorer import Explorer
 

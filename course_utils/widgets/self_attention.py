@@ -6,8 +6,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.layers.attention import DenseAttention
-from course_utils.layers.scores import DotScore, ScaledDotScore
+from course_utils.attention.dense import DenseAttention
+from course_utils.attention.scores import DotScore, ScaledDotScore
 from course_utils.plots.attention import alignment_map
 from course_utils.plots.self_attention import UPPER, Looking, looking, saturation
 from course_utils.widgets.controls import ToggleGrid

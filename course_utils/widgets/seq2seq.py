@@ -7,11 +7,11 @@ from typing import Any
 import ipywidgets as w
 
 from course_utils.corpora.pair import Pair
-from course_utils.decoding import translate
 from course_utils.plots.attention import STAGES, attention_step
 from course_utils.plots.steering import steering
 from course_utils.plots.translation import mark_words, marked_translation, seq2seq_unrolled
-from course_utils.text import Vocabulary, detokenise
+from course_utils.seq2seq.decoding import translate
+from course_utils.text.vocabulary import Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
 from course_utils.widgets.traces import follow, read_sentence, say_step, steer, trace_attention, trace_fixed

@@ -10,7 +10,7 @@ import torch
 from course_utils.corpora.pair import Pair
 from course_utils.models.tagger import Tagger
 from course_utils.plots.tagging import Memory, memory_strip
-from course_utils.text import SPECIALS, Vocabulary, detokenise
+from course_utils.text.vocabulary import SPECIALS, Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
 from course_utils.widgets.traces import read_sentence

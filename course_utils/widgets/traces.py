@@ -13,18 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from course_utils.attention.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore
+from course_utils.attention.steering import (
+    Edit,
+    RecordedAttention,
+    SteeredAttention,
+    forced,
+    gold_weights,
+    permuted,
+    plugged,
+    uniform,
+)
 from course_utils.corpora.pair import Pair
-from course_utils.decoding import device_of, evaluating, length_cap
-from course_utils.layers.attention import SteeredAttention
-from course_utils.layers.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore
-from course_utils.layers.steering import Edit, RecordedAttention, forced, gold_weights, permuted, plugged, uniform
-from course_utils.models.attentive import AttentiveSeq2Seq
-from course_utils.models.bahdanau import BahdanauSeq2Seq
-from course_utils.models.fixed_context import FixedContextSeq2Seq
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.steering import Steered
 from course_utils.plots.translation import Unrolled
-from course_utils.text import BEGIN, END, PAD, Batches, Vocabulary, tokenise
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.decoding import device_of, evaluating, length_cap
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
+from course_utils.text.batches import Batches
+from course_utils.text.vocabulary import BEGIN, END, PAD, Vocabulary, tokenise
 
 LONGEST = 30  # words that fit on a picture
 

@@ -7,11 +7,11 @@ import ipywidgets as w
 import torch
 
 from course_utils.corpora.pair import Pair
-from course_utils.decoding import evaluating, greedy
-from course_utils.models.pieces import PIECES
-from course_utils.models.transformer import Transformer
+from course_utils.experiments.nb16_pieces import PIECES
 from course_utils.plots.transformer import TransformerFilm, piece_view, transformer_frame
-from course_utils.text import BEGIN, END, Vocabulary
+from course_utils.seq2seq.decoding import evaluating, greedy
+from course_utils.seq2seq.transformer import Transformer
+from course_utils.text.vocabulary import BEGIN, END, Vocabulary
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
 from course_utils.widgets.seq2seq import as_text

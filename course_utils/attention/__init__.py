@@ -1,0 +1,1 @@
+"""One attention socket, many plugs: `socket` says how one is called, `table` lists them all."""

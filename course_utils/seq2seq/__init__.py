@@ -1,0 +1,1 @@
+"""One sequence-to-sequence contract: `contract` says what a translator offers, `decoding` writes with any of them."""

@@ -1,0 +1,1 @@
+"""From sentences to tensors: tokens and vocabulary, subwords, masks, batches."""
