@@ -47,7 +47,7 @@ def attention(n: int, scores: bool = True) -> AttentionStep:
         model="Bahdanau 2015", source=words(n), written=words(n)[1:], annotations=vectors(n, 40), query=vectors(40),
         scores=8 * vectors(n) if scores else None, weights=weights(n), context=vectors(40), state=vectors(40),
         words=(("international", 0.9), ("le", 0.1), ("la", 0.0), ("<end>", 0.0)),
-        captions=("The query is the previous state sᵢ₋₁; eᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
+        captions=("The query is the previous state sᵢ₋₁; αᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
         labels=("query sᵢ₋₁", "context Cᵢ", "tanh(W[sᵢ; Cᵢ])"),
     )  # fmt: skip
 

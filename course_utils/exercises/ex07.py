@@ -256,7 +256,7 @@ def context_stays_out(previous, word, states, mask, score, gru):
 
 
 def new_state_asks(previous, word, states, mask, score, gru):
-    """The context goes into the cell now, but it is the new state that asks: e_ij compares s_{i-1}, the previous state,
+    """The context goes into the cell now, but it is the new state that asks: α_ij compares s_{i-1}, the previous state,
     with h_j."""
     first = gru(torch.cat([word, torch.zeros_like(states[:, 0])], -1), previous)
     weights = _masked(score(first, states), mask)
