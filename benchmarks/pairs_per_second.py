@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from course_utils.corpora.mini import load_split
-from course_utils.experiments.nb06_recipes import build_model, vocabularies
+from course_utils.experiments.nb06.recipes import build_model, vocabularies
 from course_utils.seeds import seed_everything
 from course_utils.text.batches import Batch, Batches
 from course_utils.text.vocabulary import PAD

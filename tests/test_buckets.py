@@ -11,8 +11,8 @@ from course_utils.attention.dense import DenseAttention
 from course_utils.attention.scores import ScaledDotScore
 from course_utils.attention.synthesizer import RandomSynthesizer
 from course_utils.corpora.long_tasks import SequenceBatches, draw_duplication
-from course_utils.experiments.nb21_copying import FULL, Copier, copy_loss, copy_score
-from course_utils.experiments.nb21_fetching import Fetcher, Questions, draw_questions, fetch_loss, fetch_score
+from course_utils.experiments.nb21.copying import FULL, Copier, copy_loss, copy_score
+from course_utils.experiments.nb21.fetching import Fetcher, Questions, draw_questions, fetch_loss, fetch_score
 from course_utils.plots.buckets import lsh_view, sinkhorn_view
 from course_utils.training import train
 from course_utils.widgets import buckets

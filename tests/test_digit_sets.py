@@ -12,7 +12,7 @@ from course_utils.corpora.digit_sets import (
     shuffled,
 )
 from course_utils.corpora.digits import read_digits
-from course_utils.experiments.nb14_set_baselines import DeepSets, ListMLP, RasterMLP, accuracy, n_parameters, raster
+from course_utils.experiments.nb14.set_baselines import DeepSets, ListMLP, RasterMLP, accuracy, n_parameters, raster
 from course_utils.models.set_transformer import SetTransformer
 
 

@@ -14,7 +14,7 @@ from course_utils.corpora.vectors import (
     label_agreement,
     similarity_correlation,
 )
-from course_utils.experiments.nb01_next_word import (
+from course_utils.experiments.nb01.next_word import (
     NextWordBatches,
     NextWordModel,
     next_word_loss,

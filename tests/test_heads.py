@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils.experiments.nb14_heads import (
+from course_utils.experiments.nb14.heads import (
     KINDS,
     Head,
     all_heads,
@@ -15,7 +15,7 @@ from course_utils.experiments.nb14_heads import (
     loss_without_each,
     without,
 )
-from course_utils.experiments.nb14_two_places import (
+from course_utils.experiments.nb14.two_places import (
     FIRST,
     PLAIN,
     SECOND,

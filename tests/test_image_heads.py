@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.corpora.digits import load_split
-from course_utils.experiments.nb15_image_heads import (
+from course_utils.experiments.nb15.image_heads import (
     convolve_by_heads,
     filter_offsets,
     pixel_places,

@@ -8,7 +8,7 @@ import torch
 from matplotlib.colors import to_rgba
 
 from course_utils.attention.performer import PerformerAttention
-from course_utils.experiments.nb22_masked_characters import (
+from course_utils.experiments.nb22.masked_characters import (
     HIDDEN,
     SHARE,
     SIZES,
@@ -17,7 +17,7 @@ from course_utils.experiments.nb22_masked_characters import (
     hidden_loss,
     hidden_scores,
 )
-from course_utils.experiments.nb22_recall import KINDS, PairBatches, Recall, recall_loss, recall_score
+from course_utils.experiments.nb22.recall import KINDS, PairBatches, Recall, recall_loss, recall_score
 from course_utils.plots import kernels as pictures
 from course_utils.plots.style import VERMILLION
 from course_utils.training import train

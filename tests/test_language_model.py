@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.experiments.nb04_gradient_flow import scaled_to_radius, state_gradients, tanh_gradients
+from course_utils.experiments.nb04.gradient_flow import scaled_to_radius, state_gradients, tanh_gradients
 from course_utils.layers.recurrent import CELLS, initialise_recurrent
 from course_utils.models import play_model
 from course_utils.models.language_model import (

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgba
 
-from course_utils.experiments.nb23_reading import remembering, segment_losses
+from course_utils.experiments.nb23.reading import remembering, segment_losses
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.plots import long_memory
 from course_utils.plots.style import BLUE, VERMILLION

@@ -10,8 +10,8 @@ import torch
 
 from course_utils.attention.table import PLUGS as TABLE
 from course_utils.corpora.long_tasks import Sequences
-from course_utils.experiments.nb24_long_range import LongRange, answer_loss, answer_score
-from course_utils.experiments.nb24_recipes import PLUGS
+from course_utils.experiments.nb24.long_range import LongRange, answer_loss, answer_score
+from course_utils.experiments.nb24.recipes import PLUGS
 
 SMALL = {
     "window": {"window": 2}, "strided": {"stride": 3}, "longformer": {"window": 2, "n_global": 2},

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.corpora import digits
-from course_utils.experiments import nb05_recipes as recipes05
-from course_utils.experiments.nb05_deep import INITS, NORMS, DeepMLP, along_the_gradient, by_layer
+from course_utils.experiments.nb05 import recipes as recipes05
+from course_utils.experiments.nb05.deep import INITS, NORMS, DeepMLP, along_the_gradient, by_layer
 from course_utils.layers.normalisation import BatchNorm, LayerNorm
 from course_utils.training import train
 from course_utils.widgets.normalisation import descend, quadratic, three_norms

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from course_utils.experiments.nb03_note_keeper import NoteBatches, NoteKeeper, draw_notes, squared_error, unexplained
+from course_utils.experiments.nb03.note_keeper import NoteBatches, NoteKeeper, draw_notes, squared_error, unexplained
 from course_utils.training import train
 
 

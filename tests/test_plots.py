@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from course_utils import plots
-from course_utils.experiments.nb16_pieces import PIECES
+from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.plots import buckets as bucket_plots
 from course_utils.plots import kernels as kernel_plots
 from course_utils.plots import long_memory, positions, race, self_attention, sparse, style, transformer

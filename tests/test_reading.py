@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_utils.experiments.nb23_reading import (
+from course_utils.experiments.nb23.reading import (
     by_place,
     context_losses,
     effective_context,

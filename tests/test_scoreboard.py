@@ -120,7 +120,7 @@ def test_relative_imports_are_refused_not_missed(tmp_path):
 def test_the_real_recipes_are_hashed_through_the_package(monkeypatch):
     """The copying recipe stands on its model and the loop, not on another model or on plots."""
     from benchmarks import code_hash as module
-    from course_utils.experiments.nb06_recipes import copying as recipe
+    from course_utils.experiments.nb06.recipes import copying as recipe
 
     seen = []
     monkeypatch.setattr(module, "canonical", lambda tree: seen.append(tree) or canonical(tree))

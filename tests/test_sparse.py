@@ -7,7 +7,7 @@ import torch
 
 from course_utils.attention.global_tokens import LongformerAttention
 from course_utils.attention.windows import StridedAttention, WindowAttention
-from course_utils.experiments import nb20_recipes as recipes20
+from course_utils.experiments.nb20 import recipes as recipes20
 from course_utils.models.attention_tagger import AttentionTagger
 from course_utils.plots.sparse import painted_map, pattern_panels, pixel_panels, reach_view
 from course_utils.plots.style import BLUE, PALE, VERMILLION

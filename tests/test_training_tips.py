@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from course_utils.corpora.mini import load_split
-from course_utils.experiments.nb17_depth import at_initialisation, gradient_by_block
-from course_utils.experiments.nb17_training_tips import (
+from course_utils.experiments.nb17.depth import at_initialisation, gradient_by_block
+from course_utils.experiments.nb17.training_tips import (
     average_weights,
     mixed_input,
     paper_rate,
@@ -109,7 +109,7 @@ def test_the_second_pass_reads_a_guess_where_its_word_stood():
 
 
 def test_two_passes_begin_with_right_words_and_end_with_the_share_asked_for(monkeypatch):
-    from course_utils.experiments import nb17_training_tips as training_tips
+    from course_utils.experiments.nb17 import training_tips
 
     shares, model, batch = [], small(), make_batch(PAIRS, *WORDS)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from course_utils.experiments.nb16_head_links import head_links, head_maps
-from course_utils.experiments.nb16_pieces import PIECES, take_away
-from course_utils.experiments.nb16_uncached import WithoutCache
+from course_utils.experiments.nb16.head_links import head_links, head_maps
+from course_utils.experiments.nb16.pieces import PIECES, take_away
+from course_utils.experiments.nb16.uncached import WithoutCache
 from course_utils.layers.blocks import Residual
 from course_utils.metrics import forced_attention
 from course_utils.proofs.tools import SIZES, sample

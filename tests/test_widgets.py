@@ -13,9 +13,9 @@ from traitlets import TraitError
 from course_utils import plots
 from course_utils.corpora.pair import Pair
 from course_utils.corpora.vectors import WordVectors
-from course_utils.experiments.nb14_heads import all_heads, without
-from course_utils.experiments.nb16_pieces import PIECES
-from course_utils.experiments.nb23_reading import remembering, segment_losses
+from course_utils.experiments.nb14.heads import all_heads, without
+from course_utils.experiments.nb16.pieces import PIECES
+from course_utils.experiments.nb23.reading import remembering, segment_losses
 from course_utils.layers.gated_cells import LSTMCell
 from course_utils.layers.multihead import MultiHeadAttention
 from course_utils.models.language_model import CharLanguageModel

@@ -102,13 +102,6 @@ def sorted_blocks(N: int, d: int, H: int, block: int) -> int:
     return H * (n * d * d + n * n * d + n * n * block * wide + n * block * 2 * block * 2 * d)
 
 
-def known(place: Place) -> int:
-    """The longest length, for plugs that cannot be built without it."""
-    if place.longest is None:
-        raise ValueError("this plug has a column for each position: say how many, longest=the greatest length to come")
-    return place.longest
-
-
 def dense_score(N: int, d: int, H: int) -> int:
     """All scores as dot products, and the weighted sums."""
     return 2 * N * N * d * H
@@ -171,7 +164,7 @@ PLUGS: dict[str, PlugFacts] = {
         taught="20",
     ),
     "bigbird": PlugFacts(
-        make=lambda p, window, n_global, n_random: BigBirdAttention(window, n_global, n_random, known(p)),
+        make=lambda p, window, n_global, n_random: BigBirdAttention(window, n_global, n_random, p.longest),
         settings={"window": 64, "n_global": 16, "n_random": 3}, computes="exact", causal=True, lengths="up to longest",
         parameters=none,
         operations=lambda N, d, H, window, n_global, n_random: 2 * min(n_global, N) * N * d * H
@@ -202,7 +195,7 @@ PLUGS: dict[str, PlugFacts] = {
         taught="21",
     ),
     "linformer": PlugFacts(
-        make=lambda p, k: LinformerAttention(known(p), k), settings={"k": 64}, computes="other",
+        make=lambda p, k: LinformerAttention(p.longest, k), settings={"k": 64}, computes="other",
         causal=False, lengths="up to `longest`: E and F have a column for each place",
         parameters=lambda d, H, longest, k: 2 * k * longest, operations=lambda N, d, H, k: 4 * N * k * d * H,
         time=1, memory=1, source="Wang et al. 2020, eq. 7; k learnt mixtures of keys, with E = F = I dense attention",
@@ -222,14 +215,14 @@ PLUGS: dict[str, PlugFacts] = {
         taught="22",
     ),
     "synthesizer_dense": PlugFacts(
-        make=lambda p: DenseSynthesizer(p.n_heads, p.d_query, known(p)), settings={}, computes="other", causal=True,
+        make=lambda p: DenseSynthesizer(p.n_heads, p.d_query, p.longest), settings={}, computes="other", causal=True,
         lengths="up to `longest`", parameters=lambda d, H, longest: H * (d + 1) * longest,
         operations=lambda N, d, H: 2 * N * N * d * H, time=2, memory=2,
         source="Tay et al. 2021, eq. 2; W_1 is the head's query projection",
         taught="21",
     ),
     "synthesizer_factorised_dense": PlugFacts(
-        make=lambda p, a: FactorisedDenseSynthesizer(p.n_heads, p.d_query, known(p), a), settings={"a": 32},
+        make=lambda p, a: FactorisedDenseSynthesizer(p.n_heads, p.d_query, p.longest, a), settings={"a": 32},
         computes="other", causal=True, lengths="up to `longest`",
         parameters=lambda d, H, longest, a: H * (d + 1) * (a + blocks(longest, a)),
         operations=lambda N, d, H, a: N * d * H * (N + a + blocks(N, a)), time=2, memory=2,
@@ -237,14 +230,14 @@ PLUGS: dict[str, PlugFacts] = {
         taught="21",
     ),
     "synthesizer_random": PlugFacts(
-        make=lambda p: RandomSynthesizer(p.n_heads, known(p)), settings={}, computes="other", causal=True,
+        make=lambda p: RandomSynthesizer(p.n_heads, p.longest), settings={}, computes="other", causal=True,
         lengths="up to `longest`", parameters=lambda d, H, longest: H * longest * longest,
         operations=lambda N, d, H: N * N * d * H, time=2, memory=2,
         source="Tay et al. 2021, eq. 4; the same map for every sentence",
         taught="21",
     ),
     "synthesizer_factorised_random": PlugFacts(
-        make=lambda p, k: FactorisedRandomSynthesizer(p.n_heads, known(p), k), settings={"k": 8}, computes="other",
+        make=lambda p, k: FactorisedRandomSynthesizer(p.n_heads, p.longest, k), settings={"k": 8}, computes="other",
         causal=True, lengths="up to `longest`", parameters=lambda d, H, longest, k: 2 * H * longest * k,
         operations=lambda N, d, H, k: N * N * (d + k) * H, time=2, memory=2, source="Tay et al. 2021, eq. 7",
         taught="21",
@@ -284,6 +277,8 @@ def make(
             f"{attention} needs queries and keys of one width, got {d_query} and {d_key}: use {' or '.join(able)}, or "
             f"project one of them"
         )
+    if longest is None and facts.lengths != "any":
+        raise ValueError(f"{attention} takes lengths {facts.lengths}; say which: longest=the greatest length to come")
     return facts.make(place, **facts.settings | settings)
 
 

@@ -1,1 +1,1 @@
-"""What one notebook alone needs: nbNN_recipes.py trains the rows of notebook NN, nbNN_*.py are its models and tasks."""
+"""What one notebook alone needs: the folder nbNN holds its models, its tasks and the recipes of its rows."""

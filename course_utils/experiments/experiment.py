@@ -27,7 +27,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A line of the table: how to build the run of each seed. `build` is a function of an nbNN_recipes.py, or a
+    """A line of the table: how to build the run of each seed. `build` is a function of an nbNN/recipes.py, or a
     functools.partial of one with plain values, called as build(seed)."""
 
     notebook: str

@@ -1,46 +1,44 @@
 """The runs of the scoreboard, notebook by notebook; `benchmarks/scoreboard.py` trains them.
 
-Each nbNN_recipes.py has one function per task and one line per run. A function takes the seed and builds an untrained
+Each nbNN/recipes.py has one function per task and one line per run. A function takes the seed and builds an untrained
 `Experiment`; what it names there or imports from the package goes into the hash of its rows, so a change elsewhere
 leaves them fresh. Values given by `partial` must be plain.
 """
 
-from course_utils.experiments import (
-    nb01_recipes,
-    nb02_recipes,
-    nb03_recipes,
-    nb04_recipes,
-    nb05_recipes,
-    nb06_recipes,
-    nb07_recipes,
-    nb13_recipes,
-    nb14_recipes,
-    nb15_recipes,
-    nb16_recipes,
-    nb17_recipes,
-    nb20_recipes,
-    nb21_recipes,
-    nb22_recipes,
-    nb23_recipes,
-    nb24_recipes,
-)
+from course_utils.experiments.nb01 import recipes as nb01
+from course_utils.experiments.nb02 import recipes as nb02
+from course_utils.experiments.nb03 import recipes as nb03
+from course_utils.experiments.nb04 import recipes as nb04
+from course_utils.experiments.nb05 import recipes as nb05
+from course_utils.experiments.nb06 import recipes as nb06
+from course_utils.experiments.nb07 import recipes as nb07
+from course_utils.experiments.nb13 import recipes as nb13
+from course_utils.experiments.nb14 import recipes as nb14
+from course_utils.experiments.nb15 import recipes as nb15
+from course_utils.experiments.nb16 import recipes as nb16
+from course_utils.experiments.nb17 import recipes as nb17
+from course_utils.experiments.nb20 import recipes as nb20
+from course_utils.experiments.nb21 import recipes as nb21
+from course_utils.experiments.nb22 import recipes as nb22
+from course_utils.experiments.nb23 import recipes as nb23
+from course_utils.experiments.nb24 import recipes as nb24
 
 RECIPES = [
-    *nb01_recipes.RECIPES,
-    *nb02_recipes.RECIPES,
-    *nb03_recipes.RECIPES,
-    *nb04_recipes.RECIPES,
-    *nb05_recipes.RECIPES,
-    *nb06_recipes.RECIPES,
-    *nb07_recipes.RECIPES,
-    *nb13_recipes.RECIPES,
-    *nb14_recipes.RECIPES,
-    *nb15_recipes.RECIPES,
-    *nb16_recipes.RECIPES,
-    *nb17_recipes.RECIPES,
-    *nb20_recipes.RECIPES,
-    *nb21_recipes.RECIPES,
-    *nb22_recipes.RECIPES,
-    *nb23_recipes.RECIPES,
-    *nb24_recipes.RECIPES,
+    *nb01.RECIPES,
+    *nb02.RECIPES,
+    *nb03.RECIPES,
+    *nb04.RECIPES,
+    *nb05.RECIPES,
+    *nb06.RECIPES,
+    *nb07.RECIPES,
+    *nb13.RECIPES,
+    *nb14.RECIPES,
+    *nb15.RECIPES,
+    *nb16.RECIPES,
+    *nb17.RECIPES,
+    *nb20.RECIPES,
+    *nb21.RECIPES,
+    *nb22.RECIPES,
+    *nb23.RECIPES,
+    *nb24.RECIPES,
 ]

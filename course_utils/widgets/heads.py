@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from course_utils.corpora.pair import Pair
-from course_utils.experiments.nb14_heads import KINDS, Head, attentions, without
+from course_utils.experiments.nb14.heads import KINDS, Head, attentions, without
 from course_utils.plots.heads import SPLIT_STAGES, HeadView, SplitFilm, head_view, split_frame
 from course_utils.seq2seq.decoding import translate
 from course_utils.text.vocabulary import BEGIN, END, Vocabulary, detokenise

@@ -7,7 +7,7 @@ import ipywidgets as w
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.experiments.nb23_reading import reach, remembering, segment_losses
+from course_utils.experiments.nb23.reading import reach, remembering, segment_losses
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.plots.long_memory import Read, memory_view
 from course_utils.text.vocabulary import Vocabulary

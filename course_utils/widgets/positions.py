@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.attention.positions import LAYOUTS, SinusoidalPositions, frequencies
-from course_utils.experiments.nb15_image_heads import convolve_by_heads, filter_offsets, shift_heads
+from course_utils.experiments.nb15.image_heads import convolve_by_heads, filter_offsets, shift_heads
 from course_utils.plots.positions import convolution_view, position_view, turned_pairs
 from course_utils.widgets.explorer import Explorer
 

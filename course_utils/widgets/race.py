@@ -32,7 +32,7 @@ def cost_explorer(N: int = 1024, d: int = 16) -> Explorer:
     """Move the length and the width of a head: who needs fewer multiply-adds than dense attention?"""
 
     def draw(N: int, d: int) -> tuple[Figure, str]:
-        found = {NAMES[name]: share for name, share in shares(N, d).items() if name != "scaled_dot"}
+        found = {NAMES.get(name, name): share for name, share in shares(N, d).items() if name != "scaled_dot"}
         less = sum(share < 1 for share in found.values())
         figure = cost_bars(found, xlabel="multiply-adds, dense = 1", low=1e-4, high=40,
                            title=f"Counted at N = {N:,}, d = {d}")

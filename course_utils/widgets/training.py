@@ -7,7 +7,7 @@ from functools import lru_cache
 import ipywidgets as w
 import torch
 
-from course_utils.experiments.nb04_gradient_flow import scaled_to_radius, tanh_gradients
+from course_utils.experiments.nb04.gradient_flow import scaled_to_radius, tanh_gradients
 from course_utils.models.language_model import CharLanguageModel
 from course_utils.models.sampling import next_logits, sample, temperature_probabilities
 from course_utils.plots.gradients import cliff, gradient_by_distance, next_symbols, power_loss, power_path

@@ -7,7 +7,7 @@ import ipywidgets as w
 import torch
 
 from course_utils.corpora.pair import Pair
-from course_utils.experiments.nb16_pieces import PIECES
+from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.plots.transformer import TransformerFilm, piece_view, transformer_frame
 from course_utils.seq2seq.decoding import evaluating, greedy
 from course_utils.seq2seq.transformer import Transformer

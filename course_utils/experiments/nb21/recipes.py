@@ -7,7 +7,7 @@ from torch import nn
 
 from course_utils.corpora.long_tasks import SequenceBatches, draw_duplication
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb21_copying import FULL, Copier, copy_loss, copy_score
+from course_utils.experiments.nb21.copying import FULL, Copier, copy_loss, copy_score
 from course_utils.seeds import seed_everything
 from course_utils.training import train
 

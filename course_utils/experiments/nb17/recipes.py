@@ -15,8 +15,8 @@ from course_utils.corpora.pair import Pair
 from course_utils.corpora.parallel import CATALOGUE_SHA256, hold_out, jupyterlab_french
 from course_utils.corpora.pretrained import SHA256
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb01_recipes import NoBatches, as_it_comes
-from course_utils.experiments.nb17_training_tips import average_weights, train_keeping, two_passes
+from course_utils.experiments.nb01.recipes import NoBatches, as_it_comes
+from course_utils.experiments.nb17.training_tips import average_weights, train_keeping, two_passes
 from course_utils.metrics import bleu, evaluate, exact_match
 from course_utils.models.pretrained_transformer import TWINS, prefers_right, pretrained_encoder, previous_piece, probe
 from course_utils.seeds import seed_everything

@@ -8,7 +8,7 @@ from course_utils.corpora.mini import load_split, load_test_buckets
 from course_utils.corpora.order import BACK, NOTHING, SYMBOLS, order_lines
 from course_utils.corpora.pair import Pair
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb13_recipes import BUCKETS, _mixed, score
+from course_utils.experiments.nb13.recipes import BUCKETS, _mixed, score
 from course_utils.metrics import evaluate
 from course_utils.models.attention_tagger import AttentionTagger
 from course_utils.models.tagger import LabelBatches, ambiguous_words, labelled, predict

@@ -1,5 +1,5 @@
 """Rows of notebook 07's experiment on where Bahdanau's decoder looks: his step with two wires as switches, three seeds.
-(Its other rows stand with notebook 06's, in nb06_recipes.py.)"""
+(Its other rows stand with notebook 06's, in nb06/recipes.py.)"""
 
 from functools import partial
 
@@ -7,8 +7,8 @@ from torch import nn
 
 from course_utils.corpora.mini import load_split, load_test_buckets
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb06_recipes import vocabularies
-from course_utils.experiments.nb07_wires import RewiredSeq2Seq
+from course_utils.experiments.nb06.recipes import vocabularies
+from course_utils.experiments.nb07.wires import RewiredSeq2Seq
 from course_utils.metrics import alignment_error_rate, evaluate, forced_alignment, forced_attention, looks, sure_mass
 from course_utils.seeds import seed_everything
 from course_utils.text.batches import Batches

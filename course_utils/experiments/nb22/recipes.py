@@ -7,8 +7,8 @@ from torch import nn
 
 from course_utils.corpora.plays import load_text, play_vocabulary, plays_hash
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb22_masked_characters import MaskedCharacters, WindowBatches, hidden_loss, hidden_scores
-from course_utils.experiments.nb22_recall import PairBatches, Recall, recall_loss, recall_score
+from course_utils.experiments.nb22.masked_characters import MaskedCharacters, WindowBatches, hidden_loss, hidden_scores
+from course_utils.experiments.nb22.recall import PairBatches, Recall, recall_loss, recall_score
 from course_utils.seeds import seed_everything
 from course_utils.training import train
 

@@ -23,7 +23,7 @@ from course_utils.corpora.long_tasks import (
     retrieval_tokens,
 )
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb24_long_range import LongRange, answer_loss, answer_score
+from course_utils.experiments.nb24.long_range import LongRange, answer_loss, answer_score
 from course_utils.seeds import seed_everything
 from course_utils.training import train
 

@@ -15,7 +15,7 @@ from course_utils.corpora.wikipedia import (
     word_similarities,
 )
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb01_next_word import (
+from course_utils.experiments.nb01.next_word import (
     NextWordBatches,
     NextWordModel,
     next_word_loss,

@@ -6,8 +6,8 @@ from torch import nn
 
 from course_utils.corpora.mini import load_split, load_test_buckets
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb16_head_links import head_links
-from course_utils.experiments.nb16_pieces import PIECES, take_away
+from course_utils.experiments.nb16.head_links import head_links
+from course_utils.experiments.nb16.pieces import PIECES, take_away
 from course_utils.metrics import alignment_error_rate, evaluate, forced_alignment, oracle_alignment_error_rate
 from course_utils.seeds import seed_everything
 from course_utils.seq2seq.transformer import Transformer

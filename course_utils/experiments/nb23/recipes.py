@@ -7,7 +7,7 @@ from torch import nn
 
 from course_utils.corpora.plays import load_text, play_vocabulary, plays_hash
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb23_reading import by_place, remembering, segment_losses
+from course_utils.experiments.nb23.reading import by_place, remembering, segment_losses
 from course_utils.metrics import perplexity
 from course_utils.models.language_model import CharLanguageModel, Streams, streams_loss
 from course_utils.models.transformer_xl import TransformerXL

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb03_note_keeper import NoteBatches, NoteKeeper, draw_notes, squared_error, unexplained
+from course_utils.experiments.nb03.note_keeper import NoteBatches, NoteKeeper, draw_notes, squared_error, unexplained
 from course_utils.seeds import seed_everything
 from course_utils.training import train
 

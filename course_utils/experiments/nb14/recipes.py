@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from course_utils.corpora.digit_sets import SetBatches, digits_hash, load_digit_sets, shuffled
 from course_utils.corpora.mini import load_split
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb14_heads import forced_loss, loss_with_only, loss_without_each
-from course_utils.experiments.nb14_set_baselines import DeepSets, ListMLP, RasterMLP, accuracy
-from course_utils.experiments.nb14_two_places import PlacesBatches, TwoPlaces, draw_places, places_loss, places_scores
+from course_utils.experiments.nb14.heads import forced_loss, loss_with_only, loss_without_each
+from course_utils.experiments.nb14.set_baselines import DeepSets, ListMLP, RasterMLP, accuracy
+from course_utils.experiments.nb14.two_places import PlacesBatches, TwoPlaces, draw_places, places_loss, places_scores
 from course_utils.metrics import evaluate
 from course_utils.models.set_transformer import SetTransformer
 from course_utils.seeds import seed_everything

@@ -12,7 +12,7 @@ from torch import nn
 
 from course_utils.corpora.digits import SHA256, DigitBatch, DigitBatches, load_split
 from course_utils.experiments.experiment import Experiment, Recipe
-from course_utils.experiments.nb05_deep import DeepMLP, along_the_gradient
+from course_utils.experiments.nb05.deep import DeepMLP, along_the_gradient
 from course_utils.seeds import seed_everything
 from course_utils.training import History, train
 

@@ -1,4 +1,4 @@
-"""Bahdanau's decoder with two of its wires as switches. Notebook 07, "One word ahead"; rows in nb07_recipes.py.
+"""Bahdanau's decoder with two of its wires as switches. Notebook 07, "One word ahead"; rows in recipes.py.
 
 Two things set Bahdanau's step apart from Luong's: the state that asks has not read the previous word yet, and the
 context goes into the cell. `RewiredSeq2Seq` turns each of them on and off and leaves all else alone:
