@@ -7,7 +7,7 @@ A row says who made it and how to make it again:
     scores                                                        name -> number on this split
     command, corpus_hash, code_hash, fingerprint                  see benchmarks/scoreboard.py, which writes the file
 
-Nobody edits data/scoreboard.jsonl by hand. Notebooks read it with `rows`, `table` and `spread`.
+Nobody edits data/scoreboard.jsonl by hand. Notebooks read it with `values`, `rows`, `table` and `spread`.
 """
 
 import json
@@ -92,9 +92,22 @@ def rows(
     return found
 
 
+def values(score: str, **which: Any) -> list[float]:
+    """One score of one model, task and split, one value per seed in the order of the seeds: what a claim is made of.
+
+    `which` are those of `rows`: values("exact_match", model="attentive", task="45-seconds", split="12-16").
+    """
+    return _one_run(sorted(rows(**which), key=lambda row: row["seed"]), score)
+
+
 def spread(found: Iterable[dict[str, Any]], score: str) -> Spread:
     """Mean, smallest and largest of one score over rows that differ in their seed only."""
-    found = list(found)
+    found = _one_run(list(found), score)
+    return Spread(fmean(found), min(found), max(found), len(found))
+
+
+def _one_run(found: list[dict[str, Any]], score: str) -> list[float]:
+    """The score in each row; they must differ in their seed only."""
     if not found:
         raise ValueError("no rows to take the spread of.")
     runs = {tuple(row[name] for name in KEY if name != "seed") for row in found}
@@ -104,8 +117,7 @@ def spread(found: Iterable[dict[str, Any]], score: str) -> Spread:
     lacking = [row for row in found if score not in row["scores"]]
     if lacking:
         raise KeyError(f"no score {score!r} in this row; it has {', '.join(lacking[0]['scores'])}.")
-    values = [row["scores"][score] for row in found]
-    return Spread(fmean(values), min(values), max(values), len(values))
+    return [row["scores"][score] for row in found]
 
 
 def runs(

@@ -6,9 +6,10 @@ of them red on a notebook spoilt on purpose.
 
 import ast
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,16 @@ from refresh import METADATA, WIDGET
 MOST_BYTES, MOST_LINES, LEAST_COMPARED = 1_000_000, 15, 0.7
 TAGS = {"nbval-ignore-output", "raises-exception", "solution", "hide-input", "hide-cell"}
 FOLD = "# Solution (click the dots)"
-EXERCISE = re.compile(r"^\*\*Exercise (\d\d)\.(\d+) · ●*○* · \d+ min\*\*", re.M)
+EXERCISE = re.compile(r"^\*\*Exercise (\d\d)\.(\d+) · ●*○* · (\d+) min(?: · (in class|at home))?\*\*", re.M)
+TITLE = re.compile(r"^\*\*In class: (\d+) min\*\* · at home: (\d+) min · computing: about \d+ s$", re.M)
+CORE = re.compile(r"## (\d+) · \S.* · (\d+) min")
+MOST_MINUTES, WORDS_A_MINUTE, LINES_A_MINUTE = 60, 150, 10
+OLD = {  # first editions: not yet cut into core and at home. A second edition leaves this set, and it must run empty
+    "01_word_embeddings", "02_recurrent_networks", "03_lstm", "04_training_recurrent_networks", "05_normalization",
+    "06_seq2seq_fixed_context", "07_attention", "13_self_attention", "14_multi_head_attention",
+    "15_positional_encoding", "16_transformer", "17_training_transformers", "20_sparse_attention",
+    "21_learned_sparsity", "22_low_rank_and_kernels", "23_long_memory", "24_the_race",
+}  # fmt: skip
 HEADINGS = ("Objectives", "Prerequisites", "What we measured", "Where we differ from the paper", "Glossary",
             "References", "Next")  # fmt: skip
 MACHINE = re.compile(r"(?<![\w.])/(home|Users|tmp|root|work|private|opt|mnt)/\w|\b[A-Z]:\\Users|\b0x[0-9a-f]{6,}")
@@ -62,6 +72,18 @@ def tags(cell: nbformat.NotebookNode) -> set[str]:
 def statements(cell: nbformat.NotebookNode) -> list[ast.stmt]:
     """The statements of a code cell; magics become calls."""
     return ast.parse(TransformerManager().transform_cell(cell.source)).body
+
+
+def calls(cell: nbformat.NotebookNode) -> set[str]:
+    """What a code cell calls, as it is written there: {"claim", "model.step"}."""
+    nodes = (node for statement in statements(cell) for node in ast.walk(statement))
+    return {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+
+
+def asserts(cell: nbformat.NotebookNode) -> bool:
+    """Whether a code cell fails by itself when a claim is no longer true."""
+    nodes = (node for statement in statements(cell) for node in ast.walk(statement))
+    return "claim" in calls(cell) or any(isinstance(node, ast.Assert) for node in nodes)
 
 
 def texts(cell: nbformat.NotebookNode) -> Iterator[str]:
@@ -116,9 +138,9 @@ def outputs(book: Book) -> Iterator[str]:
 def shown(book: Book) -> Iterator[str]:
     """A cell that prints or shows has stored what it prints."""
     for place, cell in book.code:
-        calls = (s.value.func for s in statements(cell) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call))
-        names = {ast.unparse(function).split(".")[-1] for function in calls}
-        if not cell.outputs and names & {"print", "show", "display"}:
+        done = [s.value.func for s in statements(cell) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
+        names = {ast.unparse(function).split(".")[-1] for function in done}
+        if not cell.outputs and names & {"print", "show", "display", "show_source", "predict", "claim"}:
             yield f"cell {place} prints but has no stored output: tests/refresh.py"
 
 
@@ -182,14 +204,14 @@ def imports(book: Book) -> Iterator[str]:
 
 
 def asserted(book: Book) -> Iterator[str]:
-    """What cannot be compared as text is followed by a claim that is asserted."""
+    """What cannot be compared as text is followed by a claim that is asserted: in the cell itself, or at the latest in
+    the next cell that is compared."""
     cells = book.code
     for index, (place, cell) in enumerate(cells):
         if "nbval-ignore-output" in tags(cell):
-            following = (c for _, c in cells[index + 1 :] if "nbval-ignore-output" not in tags(c))
-            after = next(following, None)
-            if after is None or not any(isinstance(s, ast.Assert) for n in statements(after) for s in ast.walk(n)):
-                yield f"cell {place} is not compared (nbval-ignore-output); the next cell that is must assert its claim"
+            strict = (n for n, (_, c) in enumerate(cells) if n > index and "nbval-ignore-output" not in tags(c))
+            if not any(asserts(c) for _, c in cells[index : next(strict, len(cells)) + 1]):
+                yield f"cell {place} is not compared (nbval-ignore-output); it or the next cell that is must claim()"
 
 
 # --------------------------------------------------------------------------------------------- exercises and sections
@@ -200,7 +222,8 @@ def exercises(book: Book) -> Iterator[str]:
     starts = [i for i, c in enumerate(book.cells) if c.cell_type == "markdown" and EXERCISE.search(c.source)]
     for wrong in (c for c in book.cells if c.cell_type == "markdown" and "**Exercise " in c.source):
         if len(EXERCISE.findall(wrong.source)) != wrong.source.count("**Exercise "):
-            yield f"{wrong.source.strip().splitlines()[0]!r} is not '**Exercise NN.k · ●●○○○ · 10 min** - title'"
+            first = wrong.source.strip().splitlines()[0]
+            yield f"{first!r} is not '**Exercise NN.k · ●●○○○ · 10 min · in class** - title'"
     numbers = [EXERCISE.search(book.cells[i].source).group(1, 2) for i in starts]
     if numbers != [(book.number, str(k)) for k in range(1, len(starts) + 1)]:
         yield f"exercises are numbered {', '.join(map('.'.join, numbers))}, not {book.number}.1, {book.number}.2, ..."
@@ -238,24 +261,135 @@ def sections(book: Book) -> Iterator[str]:
     if not prose.startswith(f"# {book.number} · "):
         yield f"the title must begin with '# {book.number} · '"
     for heading in HEADINGS:
-        if not re.search(rf"^(#+ |\*\*){heading}", prose, re.M):
+        if not re.search(rf"^(#+ |#+ \d+ · |\*\*){heading}", prose, re.M):
             yield f"the section {heading!r} is missing"
-    for words, pattern in {
-        "minutes in class": r"[Mm]inutes in class",
-        "CPU minutes": r"CPU minutes",
-        "a question to predict, in bold": r"\*\*[^*\n]*[Pp]redict",
-        "a glossary with Chinese terms": r"(#+ |\*\*)Glossary(.|\n)*[\u4e00-\u9fff]",
-    }.items():
+    patterns = {"a glossary with Chinese terms": r"(#+ |\*\*)Glossary(.|\n)*[\u4e00-\u9fff]"}
+    if book.name in OLD:
+        patterns |= {
+            "minutes in class": r"[Mm]inutes in class",
+            "CPU minutes": r"CPU minutes",
+            "a question to predict, in bold": r"\*\*[^*\n]*[Pp]redict",
+        }
+    for words, pattern in patterns.items():
         if not re.search(pattern, prose):
             yield f"{words}: not found"
     if not any(re.search(r"\bcourse_utils\.widgets\b|\bimport widgets\b|\bwidgets\b", c.source) for _, c in book.code):
         yield "no widget of course_utils.widgets is used"
-    measured = [i for i, c in enumerate(book.cells) if re.search(r"^#+ What we measured", c.source, re.M)]
-    if measured and not any("assert" in c.source for c in book.cells[measured[0] :] if c.cell_type == "code"):
+    measured = [i for i, c in enumerate(book.cells) if re.search(r"^#+ (\d+ · )?What we measured", c.source, re.M)]
+    if measured and not any(asserts(c) for c in book.cells[measured[0] :] if c.cell_type == "code"):
         yield "'What we measured' asserts nothing"
+
+
+# ------------------------------------------------------------------------------------------- one class, and the kit
+
+
+@dataclass
+class Part:
+    """What stands between two headings of the first or second level."""
+
+    heading: str
+    words: int = 0  # of text to be read; what is folded is not
+    lines: int = 0  # of code to be read: visible cells and the package's code on the page, not the exercises
+    exercises: list[re.Match] = field(default_factory=list)  # of EXERCISE
+
+    @property
+    def least(self) -> float:
+        """Minutes that this part takes in class, at least."""
+        return self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE + sum(int(e[3]) for e in self.exercises)
+
+
+def parts(book: Book) -> list[Part]:
+    """The notebook in parts, the first one being the title block. An exercise, from its rating line to its solution,
+    counts with its own minutes only."""
+    found, working, fenced = [Part("")], False, False
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            for line in re.sub(r"<details>.*?</details>", "", cell.source, flags=re.S).splitlines():
+                fenced ^= line.startswith("```")
+                if re.match("##? ", line) and not fenced and cell is not book.cells[0]:
+                    found.append(Part(line.strip()))
+                    working = False
+                elif exercise := EXERCISE.match(line):
+                    found[-1].exercises.append(exercise)
+                    working = True
+                elif not working:
+                    found[-1].words += len(line.split())
+        elif working:
+            working = "solution" not in tags(cell)
+        elif cell.cell_type == "code" and "hide-cell" not in tags(cell):
+            seen = [] if "hide-input" in tags(cell) else [cell.source]
+            for output in cell.outputs:
+                if output.get("data", {}).get("text/markdown", "").startswith("```"):
+                    seen.append(output.data["text/plain"])
+            found[-1].lines += sum(bool(line.strip()) for text in seen for line in text.splitlines())
+    return found
+
+
+def class_minutes(book: Book) -> str:
+    """The minutes in class that the notebook states, as README.md must have them."""
+    said = re.search(r"[Mm]inutes in class\W+(\d+)", book.prose) if book.name in OLD else TITLE.search(book.prose)
+    return said[1] if said else "none"
+
+
+def minutes(book: Book) -> Iterator[str]:
+    """A class that fits: a core of at most an hour whose sections say their minutes, and a part for at home."""
+    if book.name in OLD:
+        return
+    found = parts(book)
+    headings = [part.heading for part in found]
+    if headings.count("# At home") != 1:
+        yield "the heading '# At home' must stand once: what is above it is the class, at most an hour"
+        return
+    core, home = found[1 : headings.index("# At home")], found[headings.index("# At home") :]
+    numbers, total = [], 0
+    for part in core:
+        if not (said := CORE.fullmatch(part.heading)):
+            yield f"{part.heading!r} stands in the core and is not '## n · Title · m min'"
+            continue
+        numbers, total = [*numbers, int(said[1])], total + int(said[2])
+        if int(said[2]) + 0.5 < part.least:
+            yield (
+                f"{part.heading!r} takes {math.ceil(part.least - 0.5)} minutes or more: {part.words} words "
+                f"({WORDS_A_MINUTE} a minute), {part.lines} lines of code ({LINES_A_MINUTE} a minute) and "
+                f"{sum(int(e[3]) for e in part.exercises)} minutes of exercises"
+            )
+    if numbers != list(range(1, len(core) + 1)):
+        yield f"sections of the core are numbered {', '.join(map(str, numbers))}, not 1, 2, ..."
+    if title := TITLE.search(book.cells[0].source):
+        if int(title[1]) != total:
+            yield f"the title says {title[1]} minutes in class, the sections of the core add up to {total}"
+        if int(title[2]) < (least := sum(int(e[3]) for part in home for e in part.exercises)):
+            yield f"the title says {title[2]} minutes at home, the exercises there take {least}"
+    else:
+        yield "the title cell has no line '**In class: 60 min** · at home: 45 min · computing: about 40 s'"
+    if total > MOST_MINUTES:
+        yield f"the core takes {total} minutes, {MOST_MINUTES} are a class: move a section below '# At home'"
+    for where, some in (("in class", [*found[:1], *core]), ("at home", home)):
+        for exercise in (e for part in some for e in part.exercises if e[4] != where):
+            yield f"exercise {exercise[1]}.{exercise[2]} is done {where}: its rating line must end in '· {where}**'"
+    if not 2 <= (n := sum(len(part.exercises) for part in core)) <= 3:
+        yield f"{n} exercises in class; 2 or 3 are wanted"
+
+
+def kit(book: Book) -> Iterator[str]:
+    """The code is on the page, predictions are committed to, and a claim is a line with its number."""
+    if book.name in OLD:
+        return
+    used = set().union(*(calls(cell) for _, cell in book.code))
+    for name, purpose in {
+        "show_source": "the code that the notebook is about must be on the page",
+        "predict": "a prediction must be one that the student commits to",
+        "claim": "what is claimed must be measured",
+    }.items():
+        if name not in used:
+            yield f"{name}() of course_utils.teaching is not called: {purpose}"
+    for place, cell in book.code:
+        nodes = (node for statement in statements(cell) for node in ast.walk(statement))
+        if not tags(cell) & {"solution", "hide-input", "hide-cell"} and any(isinstance(n, ast.Assert) for n in nodes):
+            yield f"cell {place} asserts before the reader's eyes: claim(sentence, measured, condition) says it"
 
 
 CHECKS: tuple[Callable[[Book], Iterator[str]], ...] = (
     metadata, identities, size, executed, outputs, shown, compared, pictures, machine, known_tags, no_nbval_comments,
-    semicolons, length, imports, asserted, exercises, sections,
+    semicolons, length, imports, asserted, exercises, sections, minutes, kit,
 )  # fmt: skip

@@ -4,9 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import hygiene
 import nbformat
 import pytest
-from hygiene import CHECKS, Book
+from hygiene import CHECKS, OLD, Book, class_minutes
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from refresh import METADATA, WIDGET, comparable, execute, main, refreshed, tidy
 
@@ -24,7 +25,12 @@ def test_the_table_of_the_readme_names_every_notebook():
     """25 rows; those without a file, and only those, are marked planned."""
     rows = re.findall(r"^\| (?:\[)?(\d\d_\w+)(.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     assert [name[:2] for name, _ in rows] == [f"{n:02}" for n in range(1, 26)]
-    assert {path.stem for path in BOOKS} == {name for name, rest in rows if "planned" not in rest}
+    written = {name: rest.rstrip(" |").split("| ")[-1] for name, rest in rows if "planned" not in rest}
+    assert {path.stem: class_minutes(Book.read(path)) for path in BOOKS} == written
+
+
+def test_only_notebooks_that_are_there_are_first_editions():
+    assert {path.stem for path in BOOKS} >= OLD
 
 
 # --------------------------------------------------------------------------------------------- each check goes red
@@ -46,9 +52,13 @@ def picture(words, **metadata):
     return new_output("display_data", {"image/png": "aGVsbG8=", "text/plain": words}, metadata=metadata)
 
 
-def exercise(k):
+def listing(words):
+    return new_output("display_data", {"text/markdown": f"```python\n{words}\n```", "text/plain": words})
+
+
+def exercise(k, where):
     return [
-        text(f"**Exercise 99.{k} · ●●○○○ · 10 min** - add\n\nWrite `add`."),
+        text(f"**Exercise 99.{k} · ●●○○○ · 10 min · {where}** - add\n\nWrite `add`."),
         code(f"def add(a, b):\n    return ...\ncheck_99_{k}(add)", says(f"99.{k} not yet: replace the ...\n")),
         text(
             "<details><summary>Hint 1</summary>Think.</details>\n\n<details><summary>Hint 2</summary>Use +.</details>"
@@ -61,18 +71,24 @@ def exercise(k):
 
 
 def good() -> nbformat.NotebookNode:
+    times = "**In class: 26 min** · at home: 25 min · computing: about 40 s"
     cells = [
-        text("# 99 · A notebook\n\nWhat is asked?\n\n**Objectives** one\n\nMinutes in class: 75 · CPU minutes: 0.7"),
-        text("**Prerequisites** none"),
+        text(f"# 99 · A notebook\n\nWhat is asked?\n\n**Objectives** one\n\n{times}\n\n**Prerequisites** none"),
+        text("## 1 · A sum · 22 min\n\nTwo numbers become one."),
         code("import torch\nfrom course_utils import plots, widgets\nprint(1)", says("1\n")),
-        text("**Predict: what follows?**\n\n![a sum of two numbers](sum.png)"),
+        text("![a sum of two numbers](sum.png)"),
         code("plots.show(figure, alt='A line that rises')", picture("[figure] A line that rises")),
         code("model = train(1)", says("loss 0.123\n"), tags=["nbval-ignore-output"]),
-        code("assert model.loss < 1\nprint('below 1')", says("below 1\n")),
+        code("claim('It has learnt', {'loss': model.loss}, 'loss < 1')", says("Held: It has learnt: loss 0.12 < 1\n")),
         code("widgets.bottleneck()", picture("<Explorer>", **{"image/png": {"alt": "the bottleneck by length"}})),
-        *(cell for k in range(1, 5) for cell in exercise(k)),
+        *(cell for k in (1, 2) for cell in exercise(k, "in class")),
+        text("## 2 · The code · 4 min"),
+        code("show_source(Sum)", listing("class Sum:\n    a: int\n    b: int")),
+        code("predict('What is 1 + 1?', ['1', '2'], answer='2', because='...')", says("1\n2\n")),
+        text("# At home"),
+        *(cell for k in (3, 4) for cell in exercise(k, "at home")),
         text("## What we measured"),
-        code("assert 1 < 2\nprint('it holds')", says("it holds\n")),
+        code("claim('One is less', {'one': 1}, 'one < 2')", says("Held: One is less: one 1 < 2\n")),
         text("## Where we differ from the paper\n\n## Glossary\n\nattention | 注意力\n\n## References\n\n## Next"),
     ]
     for number, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
@@ -107,6 +123,10 @@ def set_outputs(place, *outputs):
     return lambda cells: cells[place].update(outputs=list(outputs))
 
 
+def move(cells, place, to):
+    cells.insert(to, cells.pop(place))
+
+
 FAULTS = [  # the check that must speak, what is done to the cells of the good notebook, what it must say
     ("identities", lambda cells: cells[3].update(id="c-001"), "c-001"),
     ("size", set_source(3, "x" * 1_000_000 + "**Predict**"), "1,000,000 are allowed"),
@@ -117,6 +137,7 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("outputs", set_outputs(2, new_output("display_data", {"image/svg+xml": "<svg/>"})), "not a PNG"),
     ("shown", set_outputs(2), "no stored output"),
     ("shown", set_outputs(4), "no stored output"),
+    *(("shown", set_outputs(place), "no stored output") for place in (6, 17, 18)),
     ("compared", lambda cells: [c.metadata.update(tags=["nbval-ignore-output"]) for c in cells[4:12]], "70%"),
     ("pictures", set_outputs(4, picture("<Figure size 640x480 with 1 Axes>")), "plots.show"),
     ("pictures", replace(3, "a sum of two numbers", " "), "alt text"),
@@ -131,11 +152,13 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("length", replace(2, "print(1)", "print(1)\n" + "x = 1\n" * 12 + "y = 2"), "16 lines"),
     ("imports", replace(4, "plots.show", "import os\nplots.show"), "first code cell"),
     ("imports", replace(9, "    return ...", "    from math import pi\n    return ..."), "first code cell"),
-    ("asserted", replace(6, "assert model.loss < 1\n", "the_assertion_is_gone = 1\n"), "must assert"),
+    ("asserted", replace(6, "claim(", "print("), "must claim"),
+    ("asserted", lambda cells: move(cells, 6, 7), "must claim"),  # an output that is compared comes first
     ("exercises", lambda cells: cells.__delitem__(slice(20, 24)), "3 exercises; 4 to 6"),
     ("exercises", replace(8, "Exercise 99.1", "Exercise 99.7"), "99.7, 99.2"),
     ("exercises", replace(8, "Exercise 99.1", "Exercise 06.1"), "06.1, 99.2"),
     ("exercises", replace(8, " · 10 min", ""), "is not '**Exercise NN.k"),
+    ("exercises", replace(8, "in class", "in bed"), "is not '**Exercise NN.k"),
     ("exercises", lambda cells: cells.__delitem__(11), "cell tagged 'solution' must follow"),
     ("exercises", replace(9, "check_99_1(add)", "check_99_2(add)"), "must call check_99_1("),
     ("exercises", set_outputs(9, says("99.1 passed\n")), "'not yet'"),
@@ -147,16 +170,35 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("exercises", lambda cells: cells[2].metadata.update(tags=["solution"]), "belongs to no exercise"),
     ("sections", replace(0, "# 99 · ", "# 98 · "), "title"),
     ("sections", replace(0, "Objectives", "Aims"), "'Objectives' is missing"),
-    ("sections", replace(1, "Prerequisites", "Before"), "'Prerequisites' is missing"),
-    ("sections", replace(0, "Minutes in class", "Time"), "minutes in class"),
-    ("sections", replace(0, "CPU minutes", "CPU"), "CPU minutes"),
-    ("sections", replace(3, "Predict", "Guess"), "predict"),
+    ("sections", replace(0, "Prerequisites", "Before"), "'Prerequisites' is missing"),
     ("sections", replace(-1, "Where we differ", "Where it differs"), "'Where we differ from the paper' is missing"),
     ("sections", replace(-1, "注意力", "-"), "Chinese"),
     ("sections", replace(-1, "## References", "## Books"), "'References' is missing"),
     ("sections", replace(-1, "## Next", "## Later"), "'Next' is missing"),
-    ("sections", replace(-2, "assert 1 < 2", "1 < 2"), "asserts nothing"),
+    ("sections", replace(-2, "claim(", "print("), "asserts nothing"),
     ("sections", replace(-3, "What we measured", "Numbers"), "'What we measured' is missing"),
+    ("minutes", replace(0, "**In class: 26 min**", "In class: 26 min"), "has no line '**In class"),
+    ("minutes", replace(0, "computing: about 40 s", "computing: 40 s"), "has no line '**In class"),
+    ("minutes", replace(0, "In class: 26", "In class: 27"), "27 minutes in class, the sections of the core add up to"),
+    ("minutes", replace(0, "at home: 25", "at home: 15"), "says 15 minutes at home, the exercises there take 20"),
+    ("minutes", replace(1, "22 min", "61 min"), "takes 65 minutes, 60 are a class"),
+    ("minutes", replace(1, "22 min", "19 min"), "takes 21 minutes or more"),
+    ("minutes", replace(1, "Two numbers", "word " * 300), "takes 23 minutes or more: 307 words"),
+    ("minutes", replace(17, "Sum", "(\n" + "1,\n" * 60 + ")"), "takes 7 minutes or more: 0 words (150 a minute), 66"),
+    ("minutes", set_outputs(17, listing("class Sum:\n" + "    a: int\n" * 50)), "takes 5 minutes or more"),
+    ("minutes", replace(1, " · 22 min", ""), "is not '## n · Title · m min'"),
+    ("minutes", replace(16, "## 2 · The code · 4 min", "## The code"), "is not '## n · Title · m min'"),
+    ("minutes", replace(16, "## 2", "## 3"), "numbered 1, 3"),
+    ("minutes", replace(19, "# At home", "## At home"), "'# At home' must stand once"),
+    ("minutes", replace(8, "in class", "at home"), "99.1 is done in class"),
+    ("minutes", replace(20, "at home", "in class"), "99.3 is done at home"),
+    ("minutes", replace(20, " · at home", ""), "99.3 is done at home"),
+    ("minutes", lambda cells: move(cells, 19, 11), "1 exercises in class"),
+    ("minutes", lambda cells: move(cells, 19, 27), "4 exercises in class"),
+    ("kit", replace(17, "show_source(", "show("), "show_source() of course_utils.teaching is not called"),
+    ("kit", replace(18, "predict(", "model.predict("), "predict() of course_utils.teaching is not called"),
+    ("kit", lambda cells: [replace(n, "claim(", "show(")(cells) for n in (6, -2)], "claim() of course_utils.teaching"),
+    ("kit", replace(4, "plots", "assert 1 < 2\nplots"), "cell 5 asserts before the reader's eyes"),
 ]
 
 
@@ -165,6 +207,35 @@ def test_each_fault_is_seen(check, spoil, words):
     notebook = good()
     spoil(notebook.cells)
     assert any(words in problem for problem in problems(notebook).get(check, [])), problems(notebook)
+
+
+def test_what_a_claim_or_a_fold_hides_is_allowed():
+    """A claim in the very cell that is not compared; an assert, any number of lines and words where nobody reads."""
+    notebook = good()
+    cells = notebook.cells
+    cells[5].source += "\nclaim('It has learnt', {'loss': model.loss}, 'loss < 1')"
+    cells[6].source = "x = [\n" + "1,\n" * 12 + "]\nassert x"
+    cells[6].metadata.update(tags=["hide-input"])
+    cells[16].source += f"\n\n<details><summary>More</summary>{'word ' * 900}</details>\n\n"
+    cells[17].outputs[0].data["text/markdown"] = f"<details><summary>The code</summary>{'x = 1' * 100}</details>"
+    cells[17].outputs[0].data["text/plain"] = "x = 1\n" * 100
+    assert problems(notebook) == {}
+
+
+def test_a_first_edition_keeps_to_what_it_was_written_for(monkeypatch):
+    monkeypatch.setattr(hygiene, "OLD", {"99_a_notebook"})
+    notebook = good()
+    cells = notebook.cells
+    del cells[16:20]
+    for cell in cells:
+        cell.source = cell.source.replace(" · in class", "").replace(" · at home", "").replace("claim(", "assert (")
+    for number, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
+        cell.execution_count = number
+    wanted = {"minutes in class": "Minutes in class: 75", "CPU minutes": "CPU minutes: 1", "a question": "**Predict**"}
+    for words, line in wanted.items():
+        assert any(words in problem for problem in problems(notebook)["sections"])
+        cells[3].source += f"\n\n{line}"
+    assert problems(notebook) == {}
 
 
 def test_foreign_metadata_is_seen():

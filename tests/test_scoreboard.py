@@ -17,7 +17,7 @@ from course_utils import scoreboard
 from course_utils.experiments.experiment import Experiment, Recipe, Run
 from course_utils.experiments.recipes import RECIPES
 from course_utils.metrics import evaluate
-from course_utils.scoreboard import Spread, as_text, read, rows, spread, table
+from course_utils.scoreboard import Spread, as_text, read, rows, spread, table, values
 
 # ---- the real board --------------------------------------------------------------------------------------------------
 
@@ -406,6 +406,18 @@ def test_spread_and_table(small):
         spread(found[:1], "bleu")
     with pytest.raises(ValueError, match="no rows"):
         spread([], "em")
+
+
+def test_values_are_one_run_in_the_order_of_its_seeds(small):
+    small.write_text("".join(json.dumps(row_of("rnn", "3-7", seed, seed / 10)) + "\n" for seed in (2, 10, 0)))
+    assert values("em", model="rnn", split="3-7", file=small) == [0.0, 0.2, 1.0]
+    with pytest.raises(LookupError, match="no row with model='lstm'"):
+        values("em", model="lstm", file=small)
+    with pytest.raises(KeyError, match="no score 'bleu'"):
+        values("bleu", file=small)
+    small.write_text(small.read_text() + json.dumps(row_of("gru", "3-7", 0, 0.5)) + "\n")
+    with pytest.raises(ValueError, match="one model, task and split"):
+        values("em", split="3-7", file=small)
 
 
 def test_a_missing_or_damaged_file(tmp_path, small):

@@ -1,16 +1,20 @@
 """The package's own code on a notebook's page: the real source, so there is no second copy that could differ.
 
-Lines are cut out of the file as it stands; comments, and with them the shapes, stay. nbval compares what is shown like
-any output: when the package changes, the notebook must be refreshed.
+Lines are cut out of the file as it stands; comments, and with them the shapes, stay (a trailing one moves where the
+right edge of the page would break it). nbval compares what is shown like any output: when the package changes, the
+notebook must be refreshed.
 """
 
 import ast
 import inspect
+import io
 import textwrap
+import tokenize
 from collections.abc import Callable, Iterator
 from typing import Any
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+WIDTH = 88  # characters: what fits on a page of JupyterLab beside its side bar, 1,280 pixels wide
 Shown = type | Callable[..., Any] | property
 
 
@@ -51,9 +55,8 @@ def source_of(shown: Shown, *, docstrings: bool = False, doors: bool = False) ->
         raise ValueError(f"{module}.{name} was not written in a file of course_utils, so it has no source.") from None
     lines = text.splitlines()
     cut = {n for first, last in _cuts(ast.parse(text), lines, docstrings, doors) for n in range(first, last + 1)}
-    kept = [line for n, line in enumerate(lines, 1) if n not in cut]
-    where = [f"# {name}"] if "." in name else []
-    return "\n".join([*where, *kept]).rstrip()
+    kept = "\n".join(line for n, line in enumerate(lines, 1) if n not in cut).rstrip()
+    return (f"# {name}\n" if "." in name else "") + _narrowed(kept)
 
 
 def _function(shown: Any) -> Any:
@@ -67,6 +70,19 @@ def _fenced(code: str) -> str:
     while fence in code:
         fence += "`"
     return f"{fence}python\n{code}\n{fence}"
+
+
+def _narrowed(code: str) -> str:
+    """A trailing comment that reaches beyond WIDTH moves to the left or, if need be, onto a line above."""
+    lines = code.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        row, column = token.start[0] - 1, token.start[1]
+        before = lines[row][:column].rstrip() if token.type == tokenize.COMMENT else ""
+        if before and len(lines[row]) > WIDTH:
+            indent = before[: len(before) - len(before.lstrip())]
+            short = f"{before}  {token.string}"
+            lines[row] = short if len(short) <= WIDTH else f"{indent}{token.string}\n{before}"
+    return "\n".join(lines)
 
 
 def _cuts(tree: ast.AST, lines: list[str], docstrings: bool, doors: bool) -> Iterator[tuple[int, int]]:
