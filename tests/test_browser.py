@@ -11,8 +11,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 from kernels import surroundings
+from refresh import METADATA
 
 import start
 
@@ -28,6 +30,14 @@ RUN = """async () => { const app = window.jupyterapp, w = app.shell.currentWidge
   await app.commands.execute('notebook:run-all-cells');
   return [...w.content.model.cells].filter(c => c.type === 'code' && c.sharedModel.source.trim())
     .map(c => c.executionCount); }"""
+PREDICT = """
+from course_utils.teaching.predict import predict
+predict("Which word gets the largest weight?", ["the first", "the last", "all the same"], answer="all the same",
+        because="$e^0 = 1$ for every word.")
+predict("How does it grow with $d$?", ["$d$", "$d^2$"], answer="$d$", because="Variances add.")
+predict("How large is it?", answer=0.73, tolerance=0.02, because="So says the softmax.")
+"""
+COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedError"
 EXPLORER, BROKEN = ".widget-vbox:has(> .widget-image):has(.noUi-handle)", ".jupyter-widgets-error-widget"
 
 
@@ -50,6 +60,8 @@ def lab(tmp_path_factory):
     user's own settings."""
     home = tmp_path_factory.mktemp("lab")
     start.copy_notebooks(mine=home / "my_notebooks")
+    asked = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PREDICT)], metadata=METADATA)
+    nbformat.write(asked, home / "my_notebooks" / "predict.ipynb")
     with socket.socket() as some:
         some.bind(("127.0.0.1", 0))
         port = some.getsockname()[1]
@@ -78,21 +90,26 @@ def lab(tmp_path_factory):
         server.wait(30)
 
 
-@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
-def test_a_slider_moves_the_picture(path, browser, lab):
-    from playwright.sync_api import expect
-
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    page, errors = context.new_page(), []
+def run_all(address: str, browser):
+    """(page, its errors): the notebook at this address, all of whose cells have run without a complaint."""
+    page, errors = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{lab}/lab/tree/{path.name}?reset")
+    page.goto(address)
     page.wait_for_function(OPENED, timeout=60_000)
     page.set_default_timeout(300_000)
     counts = page.evaluate(RUN)
     assert counts == list(range(1, len(counts) + 1)), "not every cell ran"
-    book = page.locator(".jp-NotebookPanel")
-    complaints = book.locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedError")
+    complaints = page.locator(".jp-NotebookPanel").locator(COMPLAINTS)
     assert complaints.all_text_contents() == []
+    return page, errors
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_a_slider_moves_the_picture(path, browser, lab):
+    from playwright.sync_api import expect
+
+    page, errors = run_all(f"{lab}/lab/tree/{path.name}?reset", browser)
+    book = page.locator(".jp-NotebookPanel")
     expect(page.get_by_text("Would you like to get notified")).to_have_count(0)
 
     page.set_default_timeout(30_000)
@@ -122,4 +139,55 @@ def test_a_slider_moves_the_picture(path, browser, lab):
         handle.press(key)
         expect(picture).not_to_have_attribute("src", before, timeout=30_000)
     assert not errors
-    context.close()
+    page.context.close()
+
+
+def test_a_prediction_is_made_with_the_keyboard(browser, lab):
+    """Tab to the radio buttons, an arrow, Tab, Enter: the answer stands there; so with letters, and with a number."""
+    from playwright.sync_api import expect
+
+    page, errors = run_all(f"{lab}/lab/tree/predict.ipynb?reset", browser)
+    page.set_default_timeout(30_000)
+    book, keys = page.locator(".jp-NotebookPanel"), page.keyboard
+    words, letters = book.get_by_role("radiogroup", name="Which word"), book.get_by_role("radiogroup", name="grow with")
+    answers = book.get_by_role("alert")
+    expect(words.get_by_role("radio")).to_have_count(3, timeout=30_000)
+    expect(letters.get_by_role("radio")).to_have_count(2)
+    expect(book.locator(".jp-OutputArea").get_by_text("Variances add.")).to_have_count(0)
+    expect(book.locator("mjx-container").first).to_be_visible(timeout=30_000)  # math without a network
+
+    book.locator(".cm-content").first.click()
+    keys.press("Escape")
+    for _ in range(5):  # whatever buttons the cell has
+        keys.press("Tab")
+        if words.get_by_role("radio", name="the first").evaluate("e => e === document.activeElement"):
+            break
+    keys.press("ArrowDown")
+    expect(words.get_by_role("radio", name="the last")).to_be_checked()
+    expect(words.get_by_role("radio", name="the last")).to_be_focused()
+    expect(answers).to_have_count(0)
+    keys.press("Tab")
+    expect(book.get_by_role("button", name="Commit").first).to_be_focused()
+    keys.press("Enter")
+    expect(answers).to_contain_text("You said: the last")
+    expect(answers).to_contain_text("The answer is: all the same")
+    expect(answers.locator("mjx-container")).to_be_visible()
+    expect(words.get_by_role("radio", name="the last")).to_be_disabled()
+
+    keys.press("Tab")
+    for key in ("Space", "Tab", "Space"):  # A, Commit
+        keys.press(key)
+    expect(answers).to_have_count(2)
+    expect(answers.last).to_contain_text("That is right. Variances add.")
+
+    keys.press("Tab")
+    keys.type("0,7")
+    keys.press("Enter")
+    expect(answers.last).to_have_text("“0,7” is not a number: write one like 0.5 or 12.")
+    keys.press("ControlOrMeta+a")
+    keys.type("0.72")
+    keys.press("Enter")
+    expect(answers.last).to_contain_text("You said: 0.72")
+    expect(answers.last).to_contain_text("The answer is 0.73. So says the softmax.")
+    assert not errors
+    page.context.close()

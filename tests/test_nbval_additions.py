@@ -48,6 +48,10 @@ print("outside")
 w.interact(lambda n: print("n is", n), n=(0, 3))
 caught
 """
+PREDICT = """
+from course_utils.teaching.predict import predict
+predict("Which is larger?", ["$a$", "$b$"], answer="$a$", because="It is larger.")
+"""
 
 
 def code(source: str, *tags: str) -> nbformat.NotebookNode:
@@ -59,6 +63,7 @@ GOOD = {
     "explorer": [code(PICTURE), code(EXPLORER)],
     "output_widget": [code(CAUGHT)],
     "ignored": [code("import random\nprint(random.random())", "nbval-ignore-output"), code("print(1)")],
+    "predict": [code(PREDICT)],
     "text": [code("print('one line')\n1 + 1")],
 }
 
@@ -85,6 +90,10 @@ def say(outputs: list, old: str, new: str) -> None:
     outputs[0].text = outputs[0].text.replace(old, new)
 
 
+def reason(outputs: list, old: str, new: str) -> None:
+    outputs[0].data["text/markdown"] = outputs[0].data["text/markdown"].replace(old, new)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Every good notebook and every spoilt one, run by one nbval: {name of the notebook: (failed items, report)}."""
@@ -98,6 +107,7 @@ def run(tmp_path_factory):
         "picture_missing": changed(picture, 0, lambda o: o[0].data.pop("image/png")),
         "picture_alt": changed(picture, 0, lambda o: o[0].metadata["image/png"].update(alt="another pattern")),
         "text_changed": changed(text, 0, lambda o: say(o, "one", "two")),
+        "predict_reason": changed(good["predict"], 0, lambda o: reason(o, "larger.", "smaller.")),
         "error_in_ignored": [code("1 / 0", "nbval-ignore-output"), *text],
         "nothing_compared": [new_code_cell("sum(range(10**6))", execution_count=None)],
         "only_ignored": good["ignored"][:1],
@@ -136,6 +146,7 @@ def test_equal_pixels_and_other_fonts_pass(run, name):
         ("picture_missing", "Cell 0", "0 stored pictures, 1 now"),
         ("picture_alt", "Cell 0", "alt text 'another pattern' became 'a pattern'"),
         ("text_changed", "Cell 0", "two line"),
+        ("predict_reason", "Cell 0", "It is smaller."),
         ("error_in_ignored", "Cell 0", "ZeroDivisionError"),
         ("nothing_compared", "cost", "this notebook proves nothing"),
         ("only_ignored", "cost", "this notebook proves nothing"),

@@ -14,12 +14,28 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import ipywidgets as w
 import mistune
+from IPython.display import display
 
 _to_html = mistune.create_markdown(plugins=["math"])  # escapes raw HTML
+
+# The radio buttons of ipywidgets 8 are not a group: the arrow keys do not move between them, so JupyterLab takes these
+# keys and walks to another cell, and a screen reader does not hear what is chosen here. This names the group. Where a
+# front end forbids inline scripts nothing is lost but that: Tab and Space still choose. (An empty <style> is what tells
+# that it has entered the page; the buttons may come later, hence the listener.)
+GROUPED = """<style onload="const box = this.closest('.widget-vbox'), group = () =>
+box.querySelectorAll('.widget-radio-box').forEach(radios => {
+  radios.setAttribute('role', 'radiogroup');
+  radios.setAttribute('aria-labelledby', '%(name)s');
+  radios.querySelectorAll('input').forEach(input => {
+    input.name = '%(name)s';
+    input.setAttribute('data-lm-suppress-shortcuts', 'true');
+  });
+}); group(); box.addEventListener('focusin', group)"></style>"""
 
 
 def predict(
@@ -35,8 +51,8 @@ def predict(
 
     ValueError or TypeError if the question cannot be answered as it stands.
     """
-    from IPython.display import display
-
+    if isinstance(options, str):
+        raise TypeError(f"options={options!r}: give a list of options.")
     display(Prediction(Question(question, because, answer, None if options is None else tuple(options), tolerance)))
 
 
@@ -115,7 +131,7 @@ class Question:
         """What the student reads after committing to `choice`."""
         said = f"**You said:** {choice if self.options else f'{choice:.10g}'}"
         if self.is_right(choice):
-            near = "" if self.options or choice == self.answer else f" The exact answer is {self.said_answer}."
+            near = "" if self.options or choice == self.answer else f" The answer is {self.said_answer}."
             return f"{said}  \n**That is right.**{near} {self.because}"
         return f"{said}  \n**The answer is:** {self.said_answer}\n\n{self.because}"
 
@@ -145,9 +161,14 @@ class Prediction(w.VBox):
         texts = f"**Predict.** {question.text}"
         if question.options is None or question.lettered:
             texts += f"\n\n{question.listed}"
+        asked = w.HTMLMath()
+        name = f"predict-{asked.model_id}"
+        asked.value = f'<div id="{name}">{_to_html(texts)}</div>'
         if question.options is None:
             self.choice = w.Text(description="Your prediction", placeholder="a number", layout={"width": "260px"})
+            self.choice.on_msg(lambda _, content, __: self.commit() if content.get("event") == "submit" else None)
         else:
+            asked.value += GROUPED % {"name": name}
             self.choice = w.RadioButtons(options=question.labels, index=None, description="Your prediction",
                                          layout={"width": "auto"})  # fmt: skip
         self.choice.style.description_width = "initial"
@@ -155,7 +176,7 @@ class Prediction(w.VBox):
         self.button = w.Button(description="Commit", tooltip="commit to your prediction and see the answer")
         self.button.on_click(lambda _: self.commit())
         self.said = w.HTMLMath()
-        super().__init__([w.HTMLMath(_to_html(texts)), self.choice, self.button, self.said])
+        super().__init__([asked, self.choice, self.button, self.said])
         self.layout.border_left, self.layout.padding = "4px solid #0072B2", "2px 12px"
 
     @property
@@ -208,7 +229,7 @@ def read_number(typed: str) -> float:
 
 
 def _finite(name: str, number: Any) -> float:
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if isinstance(number, bool) or not isinstance(number, Real):
         raise TypeError(f"{name}={number!r}: give a number.")
     if not math.isfinite(number):
         raise ValueError(f"{name}={number}: give a finite number.")
