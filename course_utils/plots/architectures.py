@@ -1,8 +1,10 @@
 """Every architecture of the course, drawn with the primitives of `drawing`: data -> Figure.
 
-In all of them B is the batch, S and T the source's and the target's length, D (in an RNN H) the width; α is a score,
-a a weight, C (or o) a context. `stage=1 … n` draws as far as that step, what is new strong and what was there pale;
-without a stage all is there. Notebooks 06 and 07: one vector, attention. 13: self-attention, masks. 02: unrolled. 16: a block.
+In all of them B is the batch, S and T are the source's and the target's length, H is the width of a recurrent state, D
+of a Transformer's vectors, d of one head; α is a score, a a weight, C (or o) a context. `stage=1 … n` draws as far as
+that step, what is new strong and what was there before pale; without a stage everything is there.
+Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 13: `self_attention_steps`,
+`scaled_dot_product`, `masking`. 16: `transformer_block`.
 """
 
 from collections.abc import Sequence
@@ -10,217 +12,224 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_utils.plots.drawing import CELL, ROLES, Drawing, Node, Port, check_stage, fitted, number, sub, text_size
-from course_utils.plots.style import GREY, LARGE, NORMAL, ORANGE, SMALL, ink, styled
+from course_utils.plots.drawing import Drawing, Node, Port, fitted, number, sub, text_size
+from course_utils.plots.style import GREEN, GREY, NORMAL, ORANGE, SMALL, ink, styled
 
-ASKS = ink(ORANGE)  # the colour of a query's way
-GIVES = ROLES["attention"]  # and of a context's
 BEGIN = "<begin>"
+ASKS = {"colour": ink(ORANGE), "lw": 2.2}  # the way of a query
+GIVES = {"colour": GREEN, "lw": 2.4}  # and of a context
+FEEDS_BACK = {"colour": GREY, "dashed": True}
 
-# --- encoder and decoder ----------------------------------------------------------------------------------------------
+# --- recurrent networks, encoder and decoder --------------------------------------------------------------------------
+
+UNROLLED = ("the cell and its loop", "the same cell at every step")
 
 
 @styled
-def one_vector(source: Sequence[str], target: Sequence[str], *, every_step: bool = True, stage: int | None = None) -> Figure:
-    """Encoder and decoder with one vector C between them. Stages: 1 the encoder reads, 2 C, 3 the decoder writes.
+def recurrent_unrolled(words: Sequence[str], outputs: Sequence[str] | None = None, *, stage: int | None = None) -> Figure:
+    """A recurrent network with its loop, and beside it the same network unrolled over `words` (at most 5).
 
-    `target` with its end; `every_step=False`: C enters only at the start (Sutskever 2014), otherwise at every step
-    (Cho 2014). The decoder's first word comes from the begin token, every other from the word before.
+    `outputs`: what it says after each word (symbols where None). Stages: see UNROLLED.
     """
-    check_stage(stage, ("the encoder reads", "C", "the decoder writes"))
-    _check_words(source, target)
-    d = Drawing(8.0, 4.55, stage)
-    y_word, y_h, y_c, y_bus, y_s, y_out = 0.22, 0.85, 1.85, 2.4, 3.15, 4.15
-    left, right = 1.25, 7.9
-
-    pitch = min(1.15, (right - left) / max(len(source), len(target) + 1))
-    xs = left + pitch * (np.arange(len(source)) + 1.5) if len(source) <= len(target) else left + pitch * (np.arange(len(source)) + 0.5)
+    check_stage(stage, UNROLLED)
+    check_words(words, most=5)
+    outputs = [f"y{sub(t)}" for t in range(1, len(words) + 1)] if outputs is None else list(outputs)
+    if len(outputs) != len(words):
+        raise ValueError(f"{len(outputs)} outputs for {len(words)} words: needed is one per word.")
+    d = Drawing(8.0, 3.6, stage)
+    y_in, y_h, y_out = 0.95, 2.05, 3.25
     d.part(1)
-    d.text(0.1, y_h, "encoder\n(B, S, H)", ha="left")
-    states = _chain(d, xs, y_h, "h", "encoder")
-    for x, word, state in zip(xs, source, states, strict=True):
-        d.arrow(d.text(x, y_word, fitted(word, pitch - 0.1)).top, state.bottom)
-
+    cell = d.state(0.75, y_h, "h", role="encoder")
+    d.arrow(d.text(0.75, y_in, "x").top, cell.bottom, "W")
+    d.arrow(cell.top, d.box(0.75, y_out, 0.62, 0.36, "y", role="output").bottom, "V")
+    start, end = cell.at(1, 0.8), cell.at(1, 0.2)
+    d.arrow(start, end, via=[(1.5, start.y), (1.5, end.y)])
+    d.text(1.62, y_h, "U")
     d.part(2)
-    c = d.box(left + pitch * 1.5 + (len(target) - 1) * pitch / 2, y_c, 1.5, 0.42, "C", role="attention", size=NORMAL)
-    d.text(0.1, y_c, "one vector\n(B, H)", ha="left")
-    d.arrow(states[-1].top, c.right, via=[(states[-1].x, y_c)])
+    d.text(2.15, y_h, "=", size=20)
+    pitch = min(1.25, 5.2 / len(words))
+    xs = 2.85 + pitch * (np.arange(len(words)) + 0.4)
+    before = d.text(2.6, y_h, "h₀")
+    for t, (x, word, said) in enumerate(zip(xs, words, outputs, strict=True), 1):
+        state = d.state(x, y_h, f"h{sub(t)}")
+        d.arrow(before.right, state.left, "U", side="above")
+        d.arrow(d.text(x, y_in, fitted(word, pitch - 0.1)).top, state.bottom, "W")
+        wide = min(0.92, pitch - 0.1)
+        d.arrow(state.top, d.box(x, y_out, wide, 0.36, fitted(said, wide - 0.06), role="output").bottom, "V")
+        before = state
+    d.brace((xs[-1] + 0.45, y_in - 0.2), (xs[0] - 0.45, y_in - 0.2), "the same U, V and W at every step")
+    return d.figure
 
+
+READ_WRITE = ("the encoder reads", "one vector", "the decoder writes")
+
+
+@styled
+def one_vector(
+    source: Sequence[str], target: Sequence[str], *, every_step: bool = True, stage: int | None = None
+) -> Figure:
+    """Encoder and decoder with one vector C between them. Stages: see READ_WRITE.
+
+    `target` with its end. `every_step=False`: C enters only at the start (Sutskever 2014), otherwise at every step
+    (Cho 2014). A state hears the word before (dashed), the first one the begin token.
+    """
+    check_stage(stage, READ_WRITE)
+    check_words(source)
+    check_words(target)
+    d = Drawing(8.0, 4.5, stage)
+    y_word, y_h, y_c, y_bus, y_s, y_out = 0.2, 0.85, 1.85, 2.4, 3.1, 4.15
+    left, columns = 1.4, max(len(source), len(target) + 1)
+    pitch = min(1.15, (7.95 - left) / columns)
+    room = min(0.92, pitch - 0.1)
+    xs = left + pitch * (np.arange(columns) + 0.5)
+    x_h = xs[1 : len(source) + 1] if len(source) < columns else xs
+
+    d.part(1)
+    d.text(0.1, y_h, "encoder hⱼ\n(B, S, H)", ha="left")
+    states = _chain(d, x_h, y_h, "h", "encoder")
+    for word, state in zip(source, states, strict=True):
+        d.arrow(d.text(state.x, y_word, fitted(word, pitch - 0.1)).top, state.bottom)
+    d.part(2)
+    d.text(0.1, y_c, "one vector C\n(B, H)", ha="left")
+    c = d.state(states[-1].x, y_c, "C", role="attention")
+    d.arrow(states[-1].top, c.bottom)
     d.part(3)
-    d.text(0.1, y_s, "decoder\n(B, T, H)", ha="left")
-    d.text(0.1, y_out + 0.0, "words\n(B, T)", ha="left")
-    xt = left + pitch * (np.arange(len(target)) + 1.5)
-    states = _chain(d, xt, y_s, "s", "decoder")
-    before = d.box(xt[0] - pitch, y_out, min(0.92, pitch - 0.08), 0.36, fitted(BEGIN, pitch - 0.12))
-    for k, (x, word, state) in enumerate(zip(xt, target, states, strict=True)):
-        said = d.box(x, y_out, min(0.92, pitch - 0.08), 0.36, fitted(word, min(0.92, pitch - 0.08) - 0.04), role="output")
+    d.text(0.1, y_s, "decoder sᵢ\n(B, T, H)", ha="left")
+    d.text(0.1, y_out, "words yᵢ", ha="left")
+    heard = d.box(xs[0], y_out, room, 0.36, fitted(BEGIN, room - 0.04))
+    for k, state in enumerate(_chain(d, xs[1 : len(target) + 1], y_s, "s", "decoder")):
+        said = d.box(state.x, y_out, room, 0.36, fitted(target[k], room - 0.04), role="output")
         d.arrow(state.top, said.bottom)
-        d.arrow(before.at(0.75, 0), state.at(0.12, 1), dashed=True, curved=True, colour=GREY)
+        d.arrow(heard.at(0.75, 0), state.at(0.15, 1), curved=True, **FEEDS_BACK)
         if every_step or k == 0:
-            _through(d, c.top, y_bus, state.bottom)
-        before = said
+            via = [] if abs(c.x - state.x) < 0.01 else [(c.x, y_bus), (state.x, y_bus)]
+            d.arrow(c.top, state.bottom, via=via, **GIVES)
+        heard = said
     return d.figure
 
 
 STEP = ("the encoder's states", "the query", "scores", "weights", "context", "the next word")
-KINDS = ("luong", "bahdanau", "both")
+KINDS = {
+    "bahdanau": "Bahdanau: sᵢ₋₁ asks,\nCᵢ enters the cell",
+    "luong": "Luong: sᵢ asks,\nCᵢ joins the output",
+}
 
 
 @styled
 def attention_decoder(
-    source: Sequence[str], target: Sequence[str], weights=None, scores=None, *, step: int = 2, stage: int | None = None,
-    kind: str = "luong",
+    source: Sequence[str], target: Sequence[str], weights=None, scores=None, *, step: int = 2, kind: str = "luong",
+    stage: int | None = None,
 ) -> Figure:  # fmt: skip
-    """One step of a decoder with attention: encoder states in both directions, query, scores, weights, context, and
-    where the context goes. Stages: see STEP.
+    """One step of a decoder with attention: the encoder's states in both directions, the query, scores, weights,
+    context, and where the context goes. Stages: see STEP.
 
-    `weights` (S,) of this step or (T, S) of all, `scores` likewise; where they are None, symbols stand for the numbers. `step` counts from 1.
-    `kind`: "luong" (the current state asks, [s; C] speaks), "bahdanau" (the previous state asks, C enters the cell; drawn as
-    in the paper's main text, y from s; its appendix, like the course's code, takes s_{i-1}, y_{i-1} and C), or "both" side by side.
+    `weights` and `scores`: (S,) of this step, or (T, S) of all steps; where they are None, symbols stand for the
+    numbers. `step` counts from 1, like the i in C_i. `kind`: "luong" (the current state asks, [s; C] speaks),
+    "bahdanau" (the previous state asks, C enters the cell; the word is drawn as spoken by s_i, as in the paper's main
+    text, while its appendix and `BahdanauSeq2Seq` compute it from s_{i-1}, y_{i-1} and C_i), "both" side by side.
     """
     check_stage(stage, STEP)
-    _check_words(source, target)
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r}: there are {', '.join(KINDS)}.")
+    check_words(target)
+    if kind not in (*KINDS, "both"):
+        raise ValueError(f"kind={kind!r}: there are {', '.join(KINDS)} and both.")
+    check_words(source, most=3 if kind == "both" else 6)
     if not 1 <= step <= len(target):
-        raise ValueError(f"step={step}: there are {len(target)} target words, steps 1 to {len(target)}.")
-    said = [_row(values, step, len(source), name) for values, name in ((scores, "scores"), (weights, "weights"))]
-    if kind == "both":
+        raise ValueError(f"step={step}: there are {len(target)} target words, so steps 1 to {len(target)}.")
+    numbers = [_row(values, step, len(source), name) for values, name in ((scores, "scores"), (weights, "weights"))]
+    if kind != "both":
         d = Drawing(8.0, 6.1, stage)
-        for x, one in ((0.1, "bahdanau"), (4.15, "luong")):
-            _look_back(d, x, x + 3.3, source, target, *said, step, one, notes=False)
-    else:
-        d = Drawing(8.0, 5.9, stage)
-        _look_back(d, 0.1, 5.8, source, target, *said, step, kind, notes=True)
+        _look_back(d, 0.1, 5.85, source, target, *numbers, step, kind)
+        return d.figure
+    d = Drawing(8.0, 6.65, stage)
+    for left, (one, title) in zip((0.1, 4.2), KINDS.items(), strict=True):
+        d.part(0)
+        d.text(left, 6.4, title, ha="left", bold=True)
+        _look_back(d, left, left + 3.1, source, target, *numbers, step, one, narrow=True)
     return d.figure
 
 
-def _look_back(d, left, right, source, target, scores, weights, step, kind, *, notes) -> None:
-    """One decoder with attention between `left` and `right`."""
-    luong = kind == "luong"
-    y_word, y_to, y_fro, y_score, y_weight, y_times, y_c, y_s, y_mix, y_out = (
-        0.2, 0.68, 1.1, 1.85, 2.45, 2.92, 3.62, 4.3, 4.98, 5.6)  # fmt: skip
-    if not luong and notes:
-        y_out = 5.2
-    pitch = min(1.1, (right - left - 0.35) / len(source))
-    xs = left + 0.35 + (right - left - 0.35 - pitch * len(source)) / 2 + pitch * (np.arange(len(source)) + 0.42)
-    i, before = sub(step), sub(step - 1)
+def _look_back(d, left, right, source, target, scores, weights, step, kind, *, narrow=False) -> None:
+    """One step of a decoder with attention, its columns between `left` and `right`; softmax stands right of them."""
+    luong, S, i = kind == "luong", len(source), sub(step)
+    y_word, y_to, y_fro, y_bus, y_score, y_weight, y_times, y_c, y_s, y_mix, y_out = (
+        0.16, 0.74, 1.18, 1.62, 1.98, 2.58, 3.08, 4.0, 4.55, 5.2, 5.83)  # fmt: skip
+    pitch = min(1.35, (right - left - 0.3) / S)
+    xs = (left + right) / 2 + 0.1 + pitch * (np.arange(S) - (S - 1) / 2)
+    wide, room = right - left, 0.9 if narrow else 1.2
 
     d.part(1)
-    columns = []
-    wide = min(0.62, pitch - 0.3)
-    to = _chain(d, xs, y_to, r"$\overrightarrow{h}", "encoder", wide=wide, tall=0.32, mathtext=True)
-    fro = _chain(d, xs, y_fro, r"$\overleftarrow{h}", "encoder", wide=wide, tall=0.32, mathtext=True, backwards=True)
-    for x, word, a, b in zip(xs, source, to, fro, strict=True):
-        columns.append(d.block([a, b], pad=0.06, role="encoder"))
-        d.arrow(d.text(x, y_word, fitted(word, pitch - 0.08)).top, columns[-1].bottom)
-    x_old, x_now, x_c = left + 0.19 * (right - left), left + 0.5 * (right - left), left + 0.84 * (right - left)
-    old = d.state(x_old, y_s, f"s{before}", role="decoder")
-    d.arrow((left - 0.02, y_s), old.left)
-    last = target[step - 2] if step > 1 else BEGIN
-    room = min(1.2, x_now - x_old - 0.12)
-    heard = d.box(x_old, y_out, room, 0.36, fitted(last, room - 0.08), role="output" if step > 1 else "plain")
-    if step > 1:
-        d.arrow(old.top, heard.bottom)
+    to = _chain(d, xs, y_to, r"$\overrightarrow{h}", "encoder", wide=min(0.6, pitch - 0.4), tall=0.36)
+    fro = _chain(d, xs, y_fro, r"$\overleftarrow{h}", "encoder", wide=min(0.6, pitch - 0.4), tall=0.36, back=True)
+    columns = [d.block(pair, pad=0.06, role="encoder") for pair in zip(to, fro, strict=True)]
+    for word, column in zip(source, columns, strict=True):
+        d.arrow(d.text(column.x, y_word, fitted(word, pitch - 0.08)).top, column.bottom)
+    x_old, x_now, x_c = (left + share * wide for share in ((0.23, 0.63, 1.0) if narrow else (0.19, 0.52, 0.86)))
+    old = d.state(x_old, y_s, f"s{sub(step - 1)}", role="decoder")
+    d.arrow((max(0.02, left - 0.05), y_s), old.left)
 
     d.part(2 if luong else 6)
+    last, role = (target[step - 2], "output") if step > 1 else (BEGIN, "plain")
+    heard = d.box(x_old, y_mix, room, 0.36, fitted(last, room - 0.06), role=role)
     now = d.state(x_now, y_s, f"s{i}", role="decoder")
     d.arrow(old.right, now.left)
-    d.arrow(heard.at(0.8, 0), now.at(0.15, 1), dashed=True, curved=True, colour=GREY)
+    turn, entry = (heard.right.x + now.left.x) / 2 + 0.02, now.at(0, 0.85)
+    d.arrow(heard.right, entry, via=[(turn, y_mix), (turn, entry.y)], **FEEDS_BACK)
     d.part(2)
-    asks, y_turn, y_bus, x_bus = (now if luong else old), y_s - 0.4, (y_fro + y_score) / 2 + 0.02, left + 0.12
-    d.arrow(asks.bottom, (xs[-1] - 0.15, y_bus), via=[(asks.x, y_turn), (x_bus, y_turn), (x_bus, y_bus)], colour=ASKS, lw=2.2, head=False)
+    asks, y_turn, x_bus = (now if luong else old), y_s - 0.36, left + 0.06
+    way = [(asks.x, y_turn), (x_bus, y_turn), (x_bus, y_bus)]
+    d.arrow(asks.bottom, (xs[-1] - 0.15, y_bus), via=way, head=False, **ASKS)
 
     cell = (min(0.6, pitch - 0.36), 0.28)
     d.part(3)
-    score = d.vector(float(xs.mean()), y_score, _symbols("α", step, scores, len(source)), role="attention", cell=cell, pitch=pitch)
+    symbols = _symbols("α", step, scores, S)
+    score = d.vector(float(xs.mean()), y_score, symbols, role="attention", cell=cell, pitch=pitch)
+    all_scores = d.block(score.cells, pad=0.07)
     for column, one in zip(columns, score.cells, strict=True):
-        d.arrow((one.x - 0.15, y_bus), one.at(0.5 - 0.15 / one.wide, 0), colour=ASKS, lw=2.2)
+        d.arrow((one.x - 0.15, y_bus), one.at(0.5 - 0.15 / one.wide, 0), **ASKS)
         d.arrow(Port(one.x + 0.12, column.top.y, column), one.at(0.5 + 0.12 / one.wide, 0))
     d.part(4)
-    weight = d.vector(float(xs.mean()), y_weight, _symbols("a", step, weights, len(source)), role="attention", cell=cell, pitch=pitch)
-    softmax = None
-    if notes:
-        softmax = d.box(right + 0.58, (y_score + y_weight) / 2, 0.86, 0.9, "softmax", role="attention")
-        d.arrow(score.right, Port(softmax.left.x, y_score, softmax))
-        d.arrow(Port(softmax.left.x, y_weight, softmax), weight.right)
-    else:
-        for a, b in zip(score.cells, weight.cells, strict=True):
-            d.arrow(a.top, b.bottom)
+    symbols = _symbols("a", step, weights, S)
+    weight = d.vector(float(xs.mean()), y_weight, symbols, role="attention", cell=cell, pitch=pitch)
+    all_weights = d.block(weight.cells, pad=0.07)
+    x_soft, y_soft = all_scores.right.x + (0.48 if narrow else 0.6), (y_score + y_weight) / 2
+    softmax = d.box(x_soft, y_soft, 0.32, 0.94, "softmax", role="attention", upright=True)
+    d.arrow(all_scores.right, Port(softmax.left.x, y_score, softmax))
+    d.arrow(Port(softmax.left.x, y_weight, softmax), all_weights.right)
     d.part(5)
     c = d.state(x_c, y_c, f"C{i}", role="attention")
     times = []
     for column, one in zip(columns, weight.cells, strict=True):
-        x = one.x + one.wide / 2 + 0.12
+        x, half_way = one.right.x + 0.13, column.at(1, 0.83)
         times.append(d.operation(one.x, y_times, "×"))
         d.arrow(one.top, times[-1].bottom)
-        d.arrow(column.at(1, 0.8), times[-1].right,
-                via=[(x, column.at(1, 0.8).y), (x, y_times)], colour=GREY)
-    d.fan(times, c.bottom, weights)
+        d.arrow(half_way, times[-1].right, via=[(x, half_way.y), (x, y_times)], colour=GREY)
+    d.fan([one.top for one in times], c.bottom, weights)
+
     d.part(6)
+    word = d.box(x_now, y_out, room, 0.36, fitted(target[step - 1], room - 0.06), role="output")
+    speaks = now
     if luong:
-        mix = d.box(x_now, y_mix, 1.45 if notes else 1.3, 0.4, f"tanh W[s{i}; C{i}]", role="output")
-        d.arrow(now.top, mix.bottom)
-        d.arrow(c.top, mix.right, via=[(c.x, y_mix)], colour=GIVES, lw=2.6)
-        speaks = mix
+        speaks = d.box(x_now, y_mix, 0.86 if narrow else 1.5, 0.38, f"{'' if narrow else 'tanh W'}[s{i}; C{i}]", role="output")
+        d.arrow(now.top, speaks.bottom)
+        d.arrow(c.top, speaks.right, via=[(c.x, y_mix)], **GIVES)
     else:
-        d.arrow(c.left, now.at(0.75, 0), via=[(now.at(0.75, 0).x, y_c)], colour=GIVES, lw=2.6)
-        speaks = now
-    word = d.box(x_now, y_out, room, 0.36, fitted(target[step - 1], room - 0.08), role="output")
+        d.arrow(c.left, now.at(0.75, 0), via=[(now.at(0.75, 0).x, y_c)], **GIVES)
     d.arrow(speaks.top, word.bottom)
-    if notes:
-        _notes(d, 6.95, {1: [(y_to + y_fro) / 2, "states hⱼ\n(B, S, 2H)"], 3: [y_score, "scores\n(B, S)"], 4: [y_weight, "weights\n(B, S)"],
-                   5: [y_c, f"context C{i}\n(B, 2H)"], 2: [y_s, "states sᵢ\n(B, H)"], 6: [y_out, "word yᵢ\n(B, V)"]})
-
-
-def _notes(d: Drawing, x: float, notes) -> None:
-    for part, (y, said) in notes.items():
-        d.part(part)
-        d.text(x, y, said, ha="left")
-
-
-def _chain(d: Drawing, xs, y, letter, role, *, wide=0.62, tall=0.42, mathtext=False, backwards=False) -> list[Node]:
-    """States in a row, each tied to the next."""
-    names = [f"{letter}_{{{k}}}$" if mathtext else letter + sub(k) for k in range(1, len(xs) + 1)]
-    wide = min(wide, (xs[1] - xs[0]) - 0.24) if len(xs) > 1 else wide
-    states = [d.box(float(x), y, wide, tall, name, role=role, size=NORMAL) for x, name in zip(xs, names, strict=True)]
-    for a, b in zip(states[:-1], states[1:], strict=True):
-        d.arrow(b.left, a.right) if backwards else d.arrow(a.right, b.left)
-    return states
-
-
-def _through(d: Drawing, start: Port, y_bus: float, end: Port) -> None:
-    """From `start` up to a bus, along it, up into `end`."""
-    via = [] if abs(start.x - end.x) < 1e-9 else [(start.x, y_bus), (end.x, y_bus)]
-    d.arrow(start, end, via=via, colour=GIVES, lw=2.2)
-
-
-def _check_words(*rows: Sequence[str], most: int = 6) -> None:
-    for words in rows:
-        if not 1 <= len(words) <= most or isinstance(words, str):
-            raise ValueError(f"{words!r}: needed is a list of 1 to {most} words, so that the drawing can be read.")
-
-
-def _row(values, step: int, n: int, name: str) -> np.ndarray | None:
-    """The values of this step, (S,), from (S,) or (T, S)."""
-    if values is None:
-        return None
-    values = np.asarray(values, dtype=float)
-    if values.ndim == 2 and step <= len(values):
-        values = values[step - 1]
-    if values.shape != (n,):
-        raise ValueError(f"{name} of shape {values.shape} at step {step}: needed is ({n},), or one such row per target word.")
-    return values
-
-
-def _symbols(letter: str, i: int, values, n: int) -> list[str]:
-    return [letter + sub(f"{i}{j}") for j in range(1, n + 1)] if values is None else [number(v) for v in values]
+    if not narrow:
+        width, x_note = "H" if luong else "2H", max(softmax.right.x, c.right.x) + 0.3
+        for part, y, said in (
+            (1, (y_to + y_fro) / 2, f"states hⱼ\n(B, S, {width})"), (3, y_score, "scores\n(B, S)"),
+            (4, y_weight, "weights\n(B, S)"), (5, y_c, f"context\n(B, {width})"), (1, y_s, "decoder\n(B, H)"),
+            (6, y_out, "next word\n(B, V)"),
+        ):  # fmt: skip
+            d.part(part)
+            d.text(x_note, y, said, ha="left")
 
 
 # --- self-attention ---------------------------------------------------------------------------------------------------
 
 SELF = ("inputs", "scores", "softmax", "weighted sum")
-PROJECTED = ("inputs", "queries, keys, values", "scores", "softmax", "weighted sum")
+PROJECTED = ("inputs", "query, keys, values", "scores", "softmax", "weighted sum")
 
 
 @styled
@@ -228,113 +237,314 @@ def self_attention_steps(
     words: Sequence[str], inputs=None, queries=None, keys=None, values=None, *, projections: bool | None = None,
     asks: int = 0, stage: int | None = None,
 ) -> Figure:  # fmt: skip
-    """What one word (`asks`, counted from 0) becomes, step by step, words as rows from top to bottom.
+    """What one word (`asks`, counted from 0) becomes, step by step; the words are rows, from top to bottom.
 
-    Without projections (stages: SELF) the inputs themselves are compared and mixed, x_i · x_j; with them (PROJECTED) the query
-    meets every key, q_i · k_j / √d, and the values are mixed. `inputs` (T, D), `queries`, `keys`, `values` (T, d), at most three
-    numbers each, are written into the cells, and the scores, weights and the sum worked out from them; without them cells are empty.
+    Without projections (stages: SELF) the inputs themselves are compared, x_i · x_j, and mixed. With them (PROJECTED)
+    the query meets every key, q_i · k_j / √d, and the values are mixed. The numbers of `inputs` (T, D), `queries`,
+    `keys`, `values` (T, d), at most three wide, are written into the cells, and scores, weights and output are worked
+    out from them; without them cells are empty and symbols stand for numbers.
     """
-    given = [m if m is None else np.asarray(m, dtype=float) for m in (inputs, queries, keys, values)]
-    projections = any(m is not None for m in given[1:]) if projections is None else projections
-    check_stage(stage, PROJECTED if projections else SELF)
-    _check_words(words, most=5)
-    T = len(words)
+    given = {"inputs": inputs, "queries": queries, "keys": keys, "values": values}
+    given = {name: None if m is None else np.asarray(m, dtype=float) for name, m in given.items()}
+    check_words(words, most=5)
+    T, i = len(words), sub(asks + 1)
     if not 0 <= asks < T:
         raise ValueError(f"asks={asks}: there are {T} words, 0 to {T - 1}.")
-    for name, m in zip(("inputs", "queries", "keys", "values"), given, strict=True):
-        if m is not None and (m.ndim != 2 or len(m) != T or m.shape[1] > 3):
-            raise ValueError(f"{name} of shape {m.shape}: needed is ({T}, at most 3), one row per word.")
-    x, q, k, v = given
+    for name, m in given.items():
+        if m is not None and (m.ndim != 2 or len(m) != T or not 1 <= m.shape[1] <= 3):
+            raise ValueError(f"{name} of shape {m.shape}: needed is ({T}, 1 to 3), one row per word.")
+    x, q, k, v = given.values()
+    if projections is None:
+        projections = q is not None or k is not None or v is not None
+    check_stage(stage, PROJECTED if projections else SELF)
     if not projections:
         q = k = v = x
-    scores = weights = result = None
-    if q is not None and k is not None:
-        scores = k @ q[asks] / (np.sqrt(k.shape[1]) if projections else 1)
-        weights = np.exp(scores - scores.max())
-        weights /= weights.sum()
-        result = None if v is None else weights @ v
+    scores, weights, output = _attend(q, k, v, asks, scaled=projections)
 
-    gap = 0.92 if projections else 0.85
-    extra = 0.34 if projections else 0
-    tall = 1.75 + T * gap + extra
+    gap, above = (0.86, 0.34) if projections else (0.8, 0.0)  # the asking row is taller: its query stands on top
+    tall = (1.83 if projections else 1.98) + T * gap + above
     d = Drawing(8.0, tall, stage)
-    ys = [tall - 0.72 - gap * (j + 0.5) - extra * (j >= asks) for j in range(T)]
-    x_in = 1.6 if projections else 1.95
-    x_kv, x_bus, x_score, x_weight, x_times, x_sum, x_out = (
-        (3.15, 3.85, 4.45, 5.35, 6.0, 6.7, 7.45) if projections else (x_in, 2.95, 3.75, 4.75, 5.5, 6.35, 7.25))
-    number_of_parts = iter(range(1, 6))
-    i = sub(asks + 1)
-    head = tall - 0.3
+    ys = [tall - 0.86 - gap * (j + 0.5) - above * (j >= asks) for j in range(T)]
+    up = 0.17 if projections else 0.0  # the level of a row's key, score and weight
+    y_head, first = tall - 0.36, 3 if projections else 2  # the part in which the scores come
+    x_in, x_k, x_turn, x_bus, x_score, x_weight, x_times, x_sum, x_out = (
+        (1.55, 3.17, 2.23, 3.86, 4.42, 5.4, 6.05, 6.48, 7.39) if projections
+        else (1.75, 1.75, 0.0, 2.85, 3.6, 4.75, 5.45, 6.2, 7.2))  # fmt: skip
 
-    part = next(number_of_parts)
-    d.part(part)
-    d.text(x_in, head, "inputs xⱼ\n(B, T, D)")
-    rows = []
-    for j, (word, y) in enumerate(zip(words, ys, strict=True)):
-        said = d.text(0.1, y, fitted(word, 0.85), ha="left", bold=j == asks)
-        rows.append(_numbers(d, x_in, y, x, j, "query" if j == asks and not projections else "plain"))
-        d.arrow(said.right, rows[-1].left)
+    d.part(1)
+    d.text(x_in, y_head, "inputs\nxⱼ\n(B, T, D)")
+    said = [d.text(0.1, y, fitted(word, 0.8), ha="left", bold=j == asks)
+            for j, (word, y) in enumerate(zip(words, ys, strict=True))]  # fmt: skip
+    rows = [_numbers(d, x_in, y, x, j, "query" if j == asks and not projections else "plain")
+            for j, y in enumerate(ys)]  # fmt: skip
+    edge = max(word.right.x for word in said)
+    for word, row in zip(said, rows, strict=True):
+        d.arrow((edge, word.y), row.left)
+    meets, gives, asker = rows, rows, rows[asks]
     if projections:
-        part = next(number_of_parts)
-        d.part(part)
-        d.text(x_kv, head, "qᵢ, kⱼ, vⱼ\n(B, T, d)")
-        pairs = []
+        d.part(2)
+        d.text(x_k, y_head, f"query, keys, values\nq{i}, kⱼ, vⱼ\n(B, T, d)")
+        drawn = {}
         for j, y in enumerate(ys):
-            names = [("key", k, 0.17), ("value", v, -0.17)] + [("query", q, 0.51)] * (j == asks)
-            pairs.append([_numbers(d, x_kv, y + up, m, j, role) for role, m, up in names])
-            for node in pairs[-1]:
-                turn = (rows[j].right.x + node.left.x) / 2
-                d.arrow(rows[j].right, node.left, via=[] if abs(node.y - y) < 0.01 else [(turn, y), (turn, node.y)])
-    part = next(number_of_parts)
-    d.part(part)
-    d.text(x_score, head, f"scores α{i}ⱼ\n(B, T, T)")
-    score = []
-    up = 0.17 if projections else 0
-    for j, y in enumerate(ys):
-        score.append(d.box(x_score, y + up, 0.6, 0.32, _symbols("α", asks + 1, scores, T)[j], role="attention"))
-        key = pairs[j][0] if projections else rows[j]
-        d.arrow(key.right, Port(score[-1].left.x, key.y - 0.06 * 0, score[-1]))
-    asker = pairs[asks][2] if projections else rows[asks]
-    for one in score:
-        end = one.at(0, 0.82)
-        start = asker.right if projections else asker.top
-        turn = [] if projections else [(start.x, ys[asks] + 0.3)]
-        d.arrow(start, end, via=[*turn, (x_bus, turn[-1][1] if turn else start.y), (x_bus, end.y)], colour=ASKS, lw=2.0)
-    part = next(number_of_parts)
-    d.part(part)
-    d.text(x_weight, head, f"weights a{i}ⱼ\n(B, T, T)")
-    weight = [d.box(x_weight, y + up, 0.6, 0.32, word, role="attention")
-              for y, word in zip(ys, _symbols("a", asks + 1, weights, T), strict=True)]
-    y_soft = ys[-1] - 0.62
-    softmax = d.box((x_score + x_weight) / 2, y_soft, x_weight - x_score + 0.6, 0.32, "softmax", role="attention")
-    d.arrow(score[-1].bottom, Port(x_score, softmax.top.y, softmax))
-    d.arrow(Port(x_weight, softmax.top.y, softmax), weight[-1].bottom)
-    part = next(number_of_parts)
-    d.part(part)
-    d.text(x_out, head, f"output o{i}\n(B, T, d)" if projections else f"output o{i}\n(B, T, D)")
-    times = []
-    for j, y in enumerate(ys):
-        times.append(d.operation(x_times, y + up, "×"))
-        d.arrow(weight[j].right, times[-1].left)
-        if projections:
-            d.arrow(pairs[j][1].right, times[-1].bottom, via=[(x_times, y - 0.17)], colour=GREY)
-        else:
-            d.arrow(rows[j].bottom, times[-1].bottom, via=[(rows[j].x, y - 0.32), (x_times, y - 0.32)], colour=GREY)
-    total = d.operation(x_sum, ys[asks] + up, "Σ", role="attention")
+            for role, m, level in (("query", q, y + 0.51), ("key", k, y + 0.17), ("value", v, y - 0.17)):
+                if role == "query" and j != asks:
+                    continue
+                drawn[role, j] = node = _numbers(d, x_k, level, m, j, role)
+                name = d.text(node.left.x - 0.05, level, f"{role[0]}{sub(j + 1)}", ha="right")
+                d.arrow(rows[j].right, name.left, via=[(x_turn, y), (x_turn, level)])
+        meets, gives = ([drawn[role, j] for j in range(T)] for role in ("key", "value"))
+        asker = drawn["query", asks]
+
+    d.part(first)
+    d.text(x_score, y_head, f"scores\nα{i}ⱼ\n(B, T, T)")
+    score = [d.box(x_score, y + up, 0.54, 0.34, symbol, role="attention")
+             for y, symbol in zip(ys, _symbols("α", asks + 1, scores, T), strict=True)]  # fmt: skip
+    start = asker.right if projections else asker.at(0.5, 1)
+    level = start.y if projections else start.y + 0.13
+    for one, key in zip(score, meets, strict=True):
+        d.arrow(key.right, Port(one.left.x, key.y, one))
+        end = one.at(0, 0.85)
+        way = [(x_bus, level), (x_bus, end.y)] if abs(level - end.y) > 0.01 else []
+        d.arrow(start, end, via=[(start.x, level)] * (not projections) + way, **ASKS)
+    d.part(first + 1)
+    d.text(x_weight, y_head, f"weights\na{i}ⱼ\n(B, T, T)")
+    weight = [d.box(x_weight, y + up, 0.54, 0.34, symbol, role="attention")
+              for y, symbol in zip(ys, _symbols("a", asks + 1, weights, T), strict=True)]  # fmt: skip
+    frames = []
+    for part, cells in ((first, score), (first + 1, weight)):
+        d.part(part)
+        frames.append(d.block(cells, pad=0.09))
+    wide = x_weight - x_score + 0.72
+    softmax = d.box((x_score + x_weight) / 2, frames[0].bottom.y - 0.42, wide, 0.32, "softmax", role="attention")
+    d.arrow(frames[0].bottom, Port(x_score, softmax.top.y, softmax))
+    d.arrow(Port(x_weight, softmax.top.y, softmax), frames[1].bottom)
+
+    d.part(first + 2)
+    d.text(x_out, y_head, f"output\no{i}\n(B, T, {'d' if projections else 'D'})")
+    times = [d.operation(x_times, one.y, "×") for one in weight]
+    for one, value, node, y in zip(weight, gives, times, ys, strict=True):
+        d.arrow(one.right, node.left)
+        low = y - 0.17 if projections else y - 0.31
+        start = value.right if projections else value.bottom
+        d.arrow(start, node.bottom, via=[(value.x, low)] * (not projections) + [(x_times, low)], colour=GREY)
+    total = d.operation(x_sum, weight[asks].y, "Σ", role="attention")
     d.fan(times, total, weights)
-    out = _numbers(d, x_out, ys[asks] + up, None if result is None else result[None], 0, "attention")
-    d.arrow(total.right, out.left, colour=GIVES, lw=2.4)
-    formulas = [f"α{i}ⱼ = " + (f"q{i} · kⱼ / √d" if projections else f"x{i} · xⱼ"), f"a{i} = softmax(α{i})",
-                f"o{i} = Σⱼ a{i}ⱼ {'v' if projections else 'x'}ⱼ"]
-    for at, (place, formula) in enumerate(zip((0.1, 2.75, 5.6), formulas, strict=True)):
-        d.part(part - 2 + at)
+    out = _numbers(d, x_out, total.y, output, 0, "attention")
+    d.arrow(total.right, out.left, **GIVES)
+    score_of, given_away = (f"q{i} · kⱼ / √d", "v") if projections else (f"x{i} · xⱼ", "x")
+    formulas = (f"α{i}ⱼ = {score_of}", f"a{i} = softmax(α{i})", f"o{i} = Σⱼ a{i}ⱼ {given_away}ⱼ")
+    for k, (place, formula) in enumerate(zip((0.1, 3.2, 6.2), formulas, strict=True)):
+        d.part(first + k)
         d.text(place, 0.2, formula, ha="left", size=NORMAL)
     return d.figure
 
 
+SCALED = ("queries, keys, values", "scores", "scale", "mask", "softmax", "weighted sum")
+
+
+@styled
+def scaled_dot_product(stage: int | None = None) -> Figure:
+    """softmax(Q Kᵀ / √d) V as a chain of boxes, with shapes and a reason for each (Vaswani 2017). Stages: SCALED."""
+    check_stage(stage, SCALED)
+    d = Drawing(8.0, 5.3, stage)
+    x_q, x_k, x_v, x_said = 0.75, 2.05, 3.35, 4.3
+    x_score, x_sum = (x_q + x_k) / 2, ((x_q + x_k) / 2 + x_v) / 2
+    d.part(1)
+    q, k, v = (d.box(x, 0.35, 0.9, 0.4, name, role=role, size=NORMAL)
+               for x, name, role in ((x_q, "Q", "query"), (x_k, "K", "key"), (x_v, "V", "value")))  # fmt: skip
+    d.text(x_said, 0.35, "Q (B, T, d)   K, V (B, S, d)", ha="left")
+    d.part(2)
+    below = d.box(x_score, 1.15, 1.7, 0.4, "matmul  Q Kᵀ", role="attention")
+    for node in (q, k):
+        d.arrow(node.top, Port(node.x, below.bottom.y, below))
+    d.text(x_said, 1.15, "every query meets every key\n(B, T, S)", ha="left")
+    for part, y, name, said in (
+        (3, 1.9, "scale  ÷ √d", "so that scores do not grow\nwith the width"),
+        (4, 2.65, "mask", "−∞ where looking is forbidden"),
+        (5, 3.4, "softmax", "over the keys: every row\nsums to 1   (B, T, S)"),
+    ):
+        d.part(part)
+        box = d.box(x_score, y, 1.7, 0.4, name, role="attention")
+        d.arrow(below.top, box.bottom)
+        d.text(x_said, y, said, ha="left")
+        below = box
+    d.part(6)
+    mix = d.box(x_sum, 4.2, 1.7, 0.4, "matmul  A V", role="attention")
+    d.arrow(below.top, Port(below.x, mix.bottom.y, mix) if below.x > mix.left.x else mix.at(0.2, 0),
+            via=[] if below.x > mix.left.x else [(below.x, 3.8), (mix.at(0.2, 0).x, 3.8)])  # fmt: skip
+    d.arrow(v.top, mix.at(0.8, 0), via=[(x_v, 3.8), (mix.at(0.8, 0).x, 3.8)])
+    d.text(x_said, 4.2, "each query's mixture of values", ha="left")
+    d.arrow(mix.top, d.text(x_sum, 4.95, "output (B, T, d)").bottom)
+    return d.figure
+
+
+MASKS = ("causal", "padding", "both")
+
+
+@styled
+def masking(words: int | Sequence[str], kind: str = "causal", *, pads: int = 2) -> Figure:
+    """Who may look at whom, as a table: rows ask, columns are looked at. ✓ is True: may look; −∞ is added to the rest.
+
+    `words`: the real words, or how many places there are in all. `kind`: "causal" (nobody looks ahead), "padding"
+    (nobody looks at the `pads` places at the end that only fill the batch), "both".
+    """
+    if kind not in MASKS:
+        raise ValueError(f"kind={kind!r}: there are {', '.join(MASKS)}.")
+    pads = 0 if kind == "causal" else pads
+    if isinstance(words, int):
+        words = [f"word {k}" for k in range(1, words - pads + 1)]
+    n = len(words) + pads
+    check_words([*words, *["<pad>"] * pads], most=8)
+    allowed = np.ones((n, n), dtype=bool) if kind == "padding" else np.tri(n, dtype=bool)
+    allowed[:, len(words) :] = False
+    size, left = 0.56, 1.15
+    names = [*[fitted(word, 0.95) for word in words], *["<pad>"] * pads]
+    turned = any(text_size(name, SMALL)[0] > size - 0.06 for name in names)
+    head = 0.35 + (max(text_size(name, SMALL)[0] for name in names) if turned else 0.2) + 0.15
+    tall = max(n * size + head + 0.15, 3.4)
+    d = Drawing(8.0, tall)
+    top = tall - head
+    d.text(left + n * size / 2, tall - 0.17, "is looked at (key)", colour=GREY)
+    d.text(0.1, tall - 0.17, "asks (query)", ha="left", colour=GREY)
+    for j, name in enumerate(names):
+        y = top - size * (j + 0.5)
+        d.text(left - 0.12, y, name, ha="right", colour=GREY if j >= len(words) else "black")
+        long = text_size(name, SMALL)[0]
+        d.text(left + size * (j + 0.5), top + 0.1 + (long if turned else 0.12) / 2, name, upright=turned,
+               colour=GREY if j >= len(words) else "black")  # fmt: skip
+        for k in range(n):
+            role, sign = ("attention", "✓") if allowed[j, k] else ("plain", "−∞")
+            d.vector(left + size * (k + 0.5), y, [sign], role=role, cell=(size, size))
+    said = {"causal": ["causal mask (T, T),", "one for all sentences:", "word i sees words 1 … i"],
+            "padding": ["padding mask (B, S),", "one row per sentence:", "nobody sees a pad", "(pads' own rows are not used)"],
+            "both": ["both at once (B, T, S):", "no word ahead and no pad;", "each is ✓ only where", "both masks are ✓"]}  # fmt: skip
+    x = left + n * size + 0.3
+    y = top - 0.2
+    for k, line in enumerate(said[kind]):
+        d.text(x, y - 0.25 * k, line, ha="left", bold=k == 0)
+    y -= 0.25 * len(said[kind]) + 0.3
+    for role, sign, line in (("attention", "✓", "True: may look"), ("plain", "−∞", "score −∞, weight 0")):
+        d.vector(x + 0.2, y, [sign], role=role, cell=(0.4, 0.4))
+        d.text(x + 0.5, y, line, ha="left")
+        y -= 0.5
+    return d.figure
+
+
+# --- the Transformer --------------------------------------------------------------------------------------------------
+
+BLOCKS = {
+    "encoder": (("self-attention", "encoder"), ("feed-forward", "plain")),
+    "decoder": (("masked self-attention", "decoder"), ("cross-attention", "attention"), ("feed-forward", "plain")),
+}
+SAID = {
+    "self-attention": "every word asks all words",
+    "masked self-attention": "every word asks the words\nup to itself",
+    "feed-forward": "each word by itself",
+}
+
+
+@styled
+def transformer_block(kind: str = "encoder", *, stage: int | None = None) -> Figure:
+    """One block of a (pre-norm) Transformer: each sublayer behind a norm, with queries, keys and values where it
+    attends, its sum with what came past it, and × N. `kind`: "encoder" (2 sublayers) or "decoder" (3).
+
+    Stages: 1 what comes in, then one per sublayer, last the frame, × N, and what goes out.
+    """
+    if kind not in BLOCKS:
+        raise ValueError(f"kind={kind!r}: there are {', '.join(BLOCKS)}.")
+    sublayers = BLOCKS[kind]
+    check_stage(stage, ("the input", *(name for name, _ in sublayers), "× N"))
+    x, pitch, letter = 2.9, 1.75, {"encoder": "S", "decoder": "T"}[kind]
+    d = Drawing(8.0, 1.5 + pitch * len(sublayers), stage)
+    d.part(1)
+    below = d.text(x, 0.2, f"X  (B, {letter}, D)")
+    inside = []
+    y = 0.52
+    for k, (name, role) in enumerate(sublayers, 2):
+        d.part(k)
+        norm = d.box(x, y + 0.42, 2.3, 0.3, "norm")
+        d.arrow(below.top, norm.bottom)
+        box = d.box(x, y + 1.08, 2.3, 0.42, name, role=role)
+        attends = name != "feed-forward"
+        for share, what in ((0.15, "q"), (0.5, "k"), (0.85, "v")) if attends else ((0.5, ""),):
+            if name == "cross-attention" and what != "q":
+                continue
+            d.arrow(norm.at(share, 1), box.at(share, 0), what)
+        if name == "cross-attention":
+            memory = d.box(6.3, box.y, 1.7, 0.5, "encoder's output\n(B, S, D)", role="encoder")
+            for level, what in ((0.75, "k"), (0.25, "v")):
+                port = box.at(1, level)
+                d.arrow(Port(memory.left.x, port.y, memory), port, what, side="above" if what == "k" else "below")
+        plus = d.operation(x, y + 1.6, "+")
+        d.arrow(box.top, plus.bottom)
+        past = x - 1.5
+        start = (x, norm.bottom.y - 0.2)
+        d.arrow(start, plus.left, via=[(past, start[1]), (past, plus.y)])
+        if name != "cross-attention":
+            d.text(4.55, box.y, SAID[name], ha="left")
+        inside += [norm, box, plus, Node(past, start[1], 0, 0)]
+        below = plus
+        y += pitch
+    d.part(len(sublayers) + 2)
+    d.block(inside, pad=0.17, times="× N")
+    d.arrow(below.top, d.text(x, y + 0.72, f"to the next block  (B, {letter}, D)").bottom)
+    return d.figure
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+
+def check_stage(stage: int | None, names: Sequence[str]) -> None:
+    """ValueError if a drawing with these stages has none of this number."""
+    if stage is not None and stage not in range(1, len(names) + 1):
+        listed = ", ".join(f"{k} {name}" for k, name in enumerate(names, 1))
+        raise ValueError(f"stage={stage}: the stages are {listed}; None draws the whole.")
+
+
+def check_words(words: Sequence[str], most: int = 6) -> None:
+    """ValueError if there are no words, or more than a drawing can hold."""
+    if isinstance(words, str) or not 1 <= len(words) <= most:
+        raise ValueError(f"{words!r}: needed is a list of 1 to {most} words, so that the drawing can be read.")
+
+
+def _chain(d: Drawing, xs, y: float, letter: str, role: str, *, wide=0.62, tall=0.42, back=False) -> list[Node]:
+    """States in a row, each tied to the next one (`back`: to the one before)."""
+    mathtext = letter.startswith("$")
+    names = [f"{letter}_{{{k}}}$" if mathtext else letter + sub(k) for k in range(1, len(xs) + 1)]
+    states = [d.box(float(x), y, wide, tall, name, role=role, size=NORMAL) for x, name in zip(xs, names, strict=True)]
+    for a, b in zip(states[:-1], states[1:], strict=True):
+        d.arrow(b.left, a.right) if back else d.arrow(a.right, b.left)
+    return states
+
+
+def _attend(q, k, v, asks: int, *, scaled: bool):
+    """Scores (T,), weights (T,) and output (1, d) of one query, as far as the numbers are there."""
+    if q is None or k is None:
+        return None, None, None
+    scores = k @ q[asks] / (np.sqrt(k.shape[1]) if scaled else 1)
+    weights = np.exp(scores - scores.max())
+    weights /= weights.sum()
+    return scores, weights, None if v is None else (weights @ v)[None]
+
+
 def _numbers(d: Drawing, x: float, y: float, m, j: int, role: str) -> Node:
-    """Row j of a matrix as a row of cells: its numbers, or three empty ones with the letter before them."""
+    """Row j of a matrix as a row of cells with its numbers, or three empty cells."""
     if m is None:
-        return d.vector(x, y, 3, role=role, cell=(0.26, 0.28))
+        return d.vector(x, y, 3, role=role, cell=(0.3, 0.28))
     few = m.shape[1] < 3
-    return d.vector(x, y, [number(v, 2 if few else 1) for v in m[j]], role=role, cell=(0.55 if few else 0.42, 0.28))
+    return d.vector(x, y, [number(v, 2 if few else 1) for v in m[j]], role=role, cell=(0.56 if few else 0.42, 0.28))
+
+
+def _row(values, step: int, n: int, name: str) -> np.ndarray | None:
+    """The values of this step, (n,), from (n,) or (T, n)."""
+    if values is None:
+        return None
+    values = np.asarray(values, dtype=float)
+    row = values[step - 1] if values.ndim == 2 and step <= len(values) else values
+    if row.shape != (n,):
+        raise ValueError(f"{name} of shape {values.shape} at step {step}: needed is ({n},), or a row for every step.")
+    return row
+
+
+def _symbols(letter: str, i: int, values, n: int) -> list[str]:
+    return [letter + sub(f"{i}{j}") for j in range(1, n + 1)] if values is None else [number(v) for v in values]

@@ -22,13 +22,24 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 from matplotlib.textpath import TextToPath
 
-from course_utils.plots.style import GREEN, GREY, NORMAL, ORANGE, PALE, PURPLE, SKY, SMALL, canvas_in_inches, ink, text_on
+from course_utils.plots.style import (
+    GREEN,
+    GREY,
+    NORMAL,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    SMALL,
+    canvas_in_inches,
+    ink,
+    text_on,
+)
 
 
 def tint(colour: str | tuple, share: float) -> tuple[float, float, float]:
@@ -38,12 +49,12 @@ def tint(colour: str | tuple, share: float) -> tuple[float, float, float]:
 
 ROLES = {
     "plain": (1.0, 1.0, 1.0),  # words, operations
-    "encoder": tint(SKY, 0.5),
-    "decoder": to_rgb(ORANGE),
-    "attention": to_rgb(GREEN),
+    "encoder": tint(SKY, 0.42),
+    "decoder": tint(ORANGE, 0.75),
+    "attention": tint(GREEN, 0.72),
     "output": ink(PURPLE),
-    "query": to_rgb(ORANGE),  # the decoder asks, the encoder's states are keys and values: so also within one sentence
-    "key": tint(SKY, 0.5),
+    "query": tint(ORANGE, 0.75),  # in a decoder with attention the decoder asks and the encoder has the keys
+    "key": tint(SKY, 0.42),
     "value": to_rgb(PALE),
 }
 STATE = (0.62, 0.42)  # inches: a state's width and height
@@ -108,11 +119,11 @@ class Node:
         return float(np.hypot(max(across, 0), max(up, 0))) if max(across, up) > 0 else float(-max(across, up))
 
 
-class Arrow(FancyArrowPatch):
-    """An arrow that knows its corner points (inches) and the nodes that it ties together."""
+class Arrow(PathPatch):
+    """An arrow's line. It knows its corner points (inches) and the nodes that it ties together."""
 
-    def __init__(self, points: Sequence[Port], path: Path, **style) -> None:
-        super().__init__(path=path, **style)
+    def __init__(self, points: Sequence[tuple], path: Path, **style) -> None:
+        super().__init__(path, fill=False, capstyle="butt", joinstyle="round", **style)
         self.points = [(p[0], p[1]) for p in points]
         self.source, self.target = (getattr(p, "node", None) for p in (points[0], points[-1]))
 
@@ -142,29 +153,37 @@ class Drawing:
         return tint(colour, PAST) if self.past else to_rgb(colour)
 
     def _words(self, x, y, said, colour="black", size=SMALL, **style) -> None:
-        if self.there and said:
-            colour = GREY if self.past else colour
-            style = {"ha": "center", "va": "center", "linespacing": 1.15, "zorder": 5} | style
-            self.axes.text(x, y, said, fontsize=size, color=colour, **style)
+        if not (self.there and said):
+            return
+        if "va" not in style and "rotation" not in style and not {"\n", "$"} & set(said):  # neighbours stand on one line
+            y, style["va"] = y - 0.34 * size / 72, "baseline"
+        style = {"ha": "center", "va": "center", "linespacing": 1.15, "zorder": 5} | style
+        self.axes.text(x, y, said, fontsize=size, color=GREY if self.past else colour, **style)
 
     def text(self, x: float, y: float, said: str, *, size: float = SMALL, ha: str = "center", colour="black",
-             bold: bool = False) -> Node:  # fmt: skip
-        """Words at (x, y), which is their centre or, with `ha`, the middle of their left or right side."""
-        self._words(x, y, said, colour, size, ha=ha, fontweight="bold" if bold else "normal")
-        wide, tall = text_size(said, size)
+             bold: bool = False, upright: bool = False) -> Node:  # fmt: skip
+        """Words at (x, y), which is their centre or, with `ha`, the middle of their left or right side. `upright`:
+        from below to above, centred."""
+        weight = "bold" if bold else "normal"
+        style = {"rotation": 90} if upright else {}
+        self._words(x, y, said, colour, size, ha=ha, fontweight=weight, **style)
+        wide, tall = text_size(said, size, weight)
+        if upright:
+            return Node(x, y, tall + 0.08, wide + 0.08)
         return Node(x + {"center": 0, "left": 0.5, "right": -0.5}[ha] * wide, y, wide + 0.08, tall + 0.08)
 
     def box(self, x: float, y: float, wide: float, tall: float, label: str = "", *, role: str = "plain",
-            size: float = SMALL) -> Node:  # fmt: skip
-        """A box with rounded corners and its label inside, coloured by its role."""
-        self._fits(label, size, wide)
+            size: float = SMALL, upright: bool = False) -> Node:  # fmt: skip
+        """A box with rounded corners and its label inside (`upright`: from below to above), coloured by its role."""
+        self._fits(label, size, tall if upright else wide)
         if self.there:
             fill = self.shade(ROLES[role])
             r = min(0.08, wide / 4, tall / 4)
             self.axes.add_patch(FancyBboxPatch(
-                (x - wide / 2 + r, y - tall / 2 + r), wide - 2 * r, tall - 2 * r, boxstyle=f"round,pad={r},rounding_size={r}",
-                fc=fill, ec=self.shade("black"), lw=1.3, zorder=3))  # fmt: skip
-            self._words(x, y, label, "black" if self.past else text_on(fill), size)
+                (x - wide / 2 + r, y - tall / 2 + r), wide - 2 * r, tall - 2 * r,
+                boxstyle=f"round,pad={r},rounding_size={r}", fc=fill, ec=self.shade("black"), lw=1.3, zorder=3))  # fmt: skip
+            style = {"rotation": 90} if upright else {}
+            self._words(x, y, label, text_on(fill), size, **style)
         return Node(x, y, wide, tall)
 
     def state(self, x: float, y: float, label: str, *, role: str = "encoder", wide: float = STATE[0]) -> Node:
@@ -176,7 +195,7 @@ class Drawing:
         if self.there:
             fill = self.shade(ROLES[role])
             self.axes.add_patch(Circle((x, y), 0.17, fc=fill, ec=self.shade("black"), lw=1.3, zorder=3))
-            self._words(x, y - 0.005, sign, "black" if self.past else text_on(fill), NORMAL)
+            self._words(x, y, sign, text_on(fill), NORMAL, va="center")
         return Node(x, y, 0.34, 0.34, round=True)
 
     def vector(self, x: float, y: float, numbers: int | Sequence[float | str], *, role: str = "plain", row: bool = True,
@@ -195,7 +214,7 @@ class Drawing:
             if self.there:
                 self.axes.add_patch(Rectangle((a - wide / 2, b - tall / 2), wide, tall, fc=fill, ec=self.shade("black"),
                                               lw=1.1, zorder=3))  # fmt: skip
-                self._words(a, b - 0.01, word, "black" if self.past else text_on(fill))
+                self._words(a, b, word, text_on(fill))
             self._fits(word, SMALL, wide)
         span = step * (len(said) - 1)
         cells = tuple(Node(a, b, wide, tall) for a, b in places)
@@ -215,10 +234,18 @@ class Drawing:
         if not self.there:
             return
         places = np.array([(p[0], p[1]) for p in points])
-        path = _s_curve(places) if curved else _rounded(places)
-        self.axes.add_patch(Arrow(points, path, arrowstyle="-|>,head_length=0.5,head_width=0.2" if head else "-",
-            mutation_scale=13, color=self.shade(colour), lw=lw, linestyle=(0, (3, 1.6)) if dashed else "-",
-            shrinkA=0, shrinkB=0, joinstyle="round", capstyle="butt", zorder=2))  # fmt: skip
+        colour, ends = self.shade(colour), places.copy()
+        if head:
+            long = 0.1 + 0.016 * lw
+            along = np.array([0.0, np.sign(ends[-1, 1] - ends[0, 1])]) if curved else ends[-1] - ends[-2]
+            along = along / np.hypot(*along) * long
+            aside = np.array([-along[1], along[0]]) * 0.42
+            tip, base = places[-1], places[-1] - along
+            self.axes.add_patch(Polygon([tip, base + aside, base - aside], fc=colour, lw=0, zorder=4))
+            ends[-1] = base + 0.1 * along
+        path = _s_curve(ends) if curved else _rounded(ends)
+        dash = (0, (3, 1.6)) if dashed else "-"
+        self.axes.add_patch(Arrow(points, path, ec=colour, lw=lw, linestyle=dash, zorder=2))
         if label:
             k = int(np.argmax(np.hypot(*(places[1:] - places[:-1]).T)))
             x, y = (places[k] + places[k + 1]) / 2
@@ -226,27 +253,31 @@ class Drawing:
                               "above": (0, 0.06, "center", "bottom"), "below": (0, -0.06, "center", "top")}[side]  # fmt: skip
             self._words(x + dx, y + dy, label, ha=ha, va=va)
 
-    def fan(self, starts: Sequence[Port | Node], end: Port | Node, weights: Sequence[float] | None = None, *,
-            role: str = "attention") -> None:  # fmt: skip
+    def fan(
+        self, starts: Sequence[Port | Node], end: Port | Node, weights: Sequence[float] | None = None, *,
+        colour: str = GREEN,
+    ) -> None:  # fmt: skip
         """Lines from many to one, as thick and as strong as their weights (0 … 1; None: all alike)."""
         shares = [0.3] * len(starts) if weights is None else [float(w) for w in weights]
         for start, share in sorted(zip(starts, shares, strict=True), key=lambda pair: pair[1]):
-            self.arrow(start, end, colour=tint(ROLES[role], 0.3 + 0.7 * min(1.0, share) ** 0.5), lw=0.8 + 6.2 * share,
-                       head=False)  # fmt: skip
+            strength = tint(colour, 0.3 + 0.7 * min(1.0, share) ** 0.5)
+            self.arrow(start, end, colour=strength, lw=0.8 + 6.2 * share, head=False)
 
     def block(self, nodes: Sequence[Node], title: str = "", *, times: str = "", pad: float = 0.14,
               role: str | None = None) -> Node:  # fmt: skip
-        """A rounded frame around things that belong together, its title on top, how often it is stacked (`× N`) at its
-        lower right."""
+        """A rounded frame around things that belong together, its title on top, how often it is stacked (`× N`)
+        at its upper right."""
         low_x, high_x = min(n.x - n.wide / 2 for n in nodes) - pad, max(n.x + n.wide / 2 for n in nodes) + pad
         low_y, high_y = min(n.y - n.tall / 2 for n in nodes) - pad, max(n.y + n.tall / 2 for n in nodes) + pad
         if self.there:
-            fill = "none" if role is None else (*tint(ROLES[role], 0.25 if not self.past else 0.1), 1)
+            fill = "none" if role is None else tint(ROLES[role], 0.12 if self.past else 0.3)
+            corner = min(0.12, pad)
             self.axes.add_patch(FancyBboxPatch(
-                (low_x + 0.12, low_y + 0.12), high_x - low_x - 0.24, high_y - low_y - 0.24,
-                boxstyle="round,pad=0.12,rounding_size=0.12", fc=fill, ec=self.shade(GREY), lw=1.3, zorder=0.5))  # fmt: skip
+                (low_x + corner, low_y + corner), high_x - low_x - 2 * corner, high_y - low_y - 2 * corner,
+                boxstyle=f"round,pad={corner},rounding_size={corner}", fc=fill, ec=self.shade(GREY), lw=1.2,
+                zorder=1))  # fmt: skip
         self._words((low_x + high_x) / 2, high_y + 0.05, title, va="bottom", fontweight="bold")
-        self._words(high_x + 0.08, (low_y + high_y) / 2, times, size=NORMAL, ha="left", fontweight="bold")
+        self._words(high_x + 0.12, high_y - 0.2, times, size=18, ha="left", fontweight="bold")
         return Node((low_x + high_x) / 2, (low_y + high_y) / 2, high_x - low_x, high_y - low_y)
 
     def brace(self, start: tuple[float, float], end: tuple[float, float], label: str = "") -> None:
@@ -276,9 +307,9 @@ class Drawing:
 
 
 @lru_cache(maxsize=4096)
-def text_size(said: str, size: float) -> tuple[float, float]:
+def text_size(said: str, size: float, weight: str = "normal") -> tuple[float, float]:
     """Width and height in inches of (possibly several lines of) text in the course's font."""
-    font = FontProperties(family="DejaVu Sans", size=size)
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     lines = said.split("\n")
     wide = max(TextToPath().get_text_width_height_descent(line, font, ismath="$" in line)[0] for line in lines)
     return wide / 72, size * (1.0 + 1.35 * (len(lines) - 1)) / 72
@@ -325,13 +356,3 @@ def _s_curve(places: np.ndarray) -> Path:
     a, b = places[0], places[-1]
     half = (b[1] - a[1]) / 2
     return Path([a, a + [0, half], b - [0, half], b], [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-
-
-def check_stage(stage: int | None, names: Sequence[str]) -> None:
-    """ValueError if a drawing with these stages has none of this number."""
-    if stage is not None and not 1 <= stage <= len(names):
-        listed = ", ".join(f"{k} {name}" for k, name in enumerate(names, 1))
-        raise ValueError(f"stage={stage}: the stages are {listed}; None draws the whole.")
-
-
-__all__ = ["ROLES", "Arrow", "Drawing", "Figure", "Node", "Port", "check_stage", "fitted", "number", "sub", "tint"]
