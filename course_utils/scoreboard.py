@@ -12,7 +12,7 @@ Nobody edits data/scoreboard.jsonl by hand. Notebooks read it with `values`, `ro
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -120,17 +120,9 @@ def _one_run(found: list[dict[str, Any]], score: str) -> list[float]:
     return [row["scores"][score] for row in found]
 
 
-def runs(
-    model: str, task: str, splits: Sequence[str], score: str = "exact_match", *, notebook: str | None = None
-) -> list[list[float]]:
-    """One score as seeds x splits: what curves and claims take. LookupError or KeyError where something is missing."""
-    found = {(row["seed"], row["split"]): row["scores"] for row in rows(notebook, model, task)}
-    lacking = [split for split in splits if not any(split == there for _, there in found)]
-    if lacking:
-        raise LookupError(f"{model}/{task} has no split {lacking[0]!r}; it has {', '.join({s: 0 for _, s in found})}.")
-    if score not in (some := next(iter(found.values()))):
-        raise KeyError(f"no score {score!r} in {model}/{task}; it has {', '.join(some)}.")
-    return [[found[seed, split][score] for split in splits] for seed in sorted({seed for seed, _ in found})]
+def by_split(score: str, splits: Iterable[str], **which: Any) -> list[list[float]]:
+    """`values` on several splits, as seeds x splits: what a curve is made of."""
+    return [list(run) for run in zip(*(values(score, split=split, **which) for split in splits), strict=True)]
 
 
 def table(

@@ -130,13 +130,11 @@ def test_kinds_of_mistakes():
     ]  # fmt: skip
 
 
-def test_runs_of_the_scoreboard():
-    found = scoreboard.runs("attentive", "45-seconds", ["3-7", "12-16"])
+def test_a_score_by_split():
+    found = scoreboard.by_split("exact_match", ["3-7", "12-16"], model="attentive", task="45-seconds")
     assert [len(run) for run in found] == [2, 2, 2] and all(a > b for a, b in found)
-    with pytest.raises(LookupError, match="no split 'none'"):
-        scoreboard.runs("attentive", "45-seconds", ["3-7", "none"])
-    with pytest.raises(KeyError, match="no score 'none'"):
-        scoreboard.runs("attentive", "45-seconds", ["3-7"], "none")
+    with pytest.raises(LookupError, match="'none'"):
+        scoreboard.by_split("exact_match", ["3-7", "none"], model="attentive", task="45-seconds")
 
 
 def test_a_player_opens_on_any_frame():
