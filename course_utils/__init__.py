@@ -2,7 +2,7 @@
 
 Floors, from the ground up (a file imports only from below): corpora and text; attention (every plug) and layers;
 seq2seq (every translator) and models; training, metrics, scoreboard and proofs; plots, experiments (what one
-notebook alone needs), widgets, exercises.
+notebook alone needs), widgets and teaching, exercises.
 
 Importing the package sets one torch thread: on a busy laptop two threads train several times slower than one.
 `torch.set_num_threads(n)` afterwards changes it.

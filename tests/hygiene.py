@@ -74,6 +74,13 @@ def statements(cell: nbformat.NotebookNode) -> list[ast.stmt]:
     return ast.parse(TransformerManager().transform_cell(cell.source)).body
 
 
+def to_read(cell: nbformat.NotebookNode) -> list[str]:
+    """The lines of a code cell, without its imports."""
+    skipped = [s for s in statements(cell) if isinstance(s, ast.Import | ast.ImportFrom)]
+    numbers = {n for s in skipped for n in range(s.lineno, s.end_lineno + 1)}
+    return [line for n, line in enumerate(cell.source.rstrip().splitlines(), 1) if n not in numbers]
+
+
 def calls(cell: nbformat.NotebookNode) -> set[str]:
     """What a code cell calls, as it is written there: {"claim", "model.step"}."""
     nodes = (node for statement in statements(cell) for node in ast.walk(statement))
@@ -191,8 +198,8 @@ def semicolons(book: Book) -> Iterator[str]:
 
 
 def length(book: Book) -> Iterator[str]:
-    for place, cell in book.code[1:]:  # the first one imports
-        if (lines := len(cell.source.strip().splitlines())) > MOST_LINES:
+    for place, cell in book.code:
+        if (lines := len(to_read(cell))) > MOST_LINES:
             yield f"cell {place} has {lines} lines of code, {MOST_LINES} are allowed: two cells, or the package"
 
 
@@ -317,11 +324,11 @@ def parts(book: Book) -> list[Part]:
         elif working:
             working = "solution" not in tags(cell)
         elif cell.cell_type == "code" and "hide-cell" not in tags(cell):
-            seen = [] if "hide-input" in tags(cell) else [cell.source]
+            seen = [] if "hide-input" in tags(cell) else to_read(cell)
             for output in cell.outputs:
                 if output.get("data", {}).get("text/markdown", "").startswith("```"):
-                    seen.append(output.data["text/plain"])
-            found[-1].lines += sum(bool(line.strip()) for text in seen for line in text.splitlines())
+                    seen += output.data["text/plain"].splitlines()
+            found[-1].lines += sum(bool(line.strip()) for line in seen)
     return found
 
 

@@ -149,7 +149,7 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("known_tags", lambda cells: cells[2].metadata.update(tags=["nbval-skip"]), "nbval-skip"),
     ("no_nbval_comments", replace(2, "print(1)", "print(1)  # NBVAL_IGNORE_OUTPUT - random"), "comment"),
     ("semicolons", replace(2, "print(1)", "print(1);"), "assign to _"),
-    ("length", replace(2, "print(1)", "print(1)\n" + "x = 1\n" * 12 + "y = 2"), "16 lines"),
+    ("length", replace(2, "print(1)", "print(1)\n" + "x = 1\n" * 14 + "y = 2"), "16 lines"),
     ("imports", replace(4, "plots.show", "import os\nplots.show"), "first code cell"),
     ("imports", replace(9, "    return ...", "    from math import pi\n    return ..."), "first code cell"),
     ("asserted", replace(6, "claim(", "print("), "must claim"),
@@ -184,6 +184,7 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("minutes", replace(1, "22 min", "61 min"), "takes 65 minutes, 60 are a class"),
     ("minutes", replace(1, "22 min", "19 min"), "takes 21 minutes or more"),
     ("minutes", replace(1, "Two numbers", "word " * 300), "takes 23 minutes or more: 307 words"),
+    ("minutes", lambda cells: cells.insert(16, text("word " * 300)), "takes 23 minutes or more"),  # after an exercise
     ("minutes", replace(17, "Sum", "(\n" + "1,\n" * 60 + ")"), "takes 7 minutes or more: 0 words (150 a minute), 66"),
     ("minutes", set_outputs(17, listing("class Sum:\n" + "    a: int\n" * 50)), "takes 5 minutes or more"),
     ("minutes", replace(1, " · 22 min", ""), "is not '## n · Title · m min'"),
@@ -209,13 +210,17 @@ def test_each_fault_is_seen(check, spoil, words):
     assert any(words in problem for problem in problems(notebook).get(check, [])), problems(notebook)
 
 
-def test_what_a_claim_or_a_fold_hides_is_allowed():
-    """A claim in the very cell that is not compared; an assert, any number of lines and words where nobody reads."""
+def test_what_a_claim_a_fold_or_an_exercise_holds_is_allowed():
+    """A claim in the very cell that is not compared; an assert, any number of lines and words where they are not
+    read in class."""
     notebook = good()
     cells = notebook.cells
     cells[5].source += "\nclaim('It has learnt', {'loss': model.loss}, 'loss < 1')"
     cells[6].source = "x = [\n" + "1,\n" * 12 + "]\nassert x"
     cells[6].metadata.update(tags=["hide-input"])
+    cells[8].source += "word " * 900  # an exercise states its own minutes
+    cells[9].source += "\nx = 1" * 10
+    cells[2].source = f"from math import (\n{'    pi,' * 30}\n)\n" + "import torch\n" * 40 + cells[2].source
     cells[16].source += f"\n\n<details><summary>More</summary>{'word ' * 900}</details>\n\n"
     cells[17].outputs[0].data["text/markdown"] = f"<details><summary>The code</summary>{'x = 1' * 100}</details>"
     cells[17].outputs[0].data["text/plain"] = "x = 1\n" * 100
