@@ -101,6 +101,10 @@ def test_a_rate_needs_something_right():
             metrics.rate_per_word(share, lengths)
 
 
+def test_sharp_rows():
+    assert looks.sharp([torch.tensor([[0.95, 0.05], [0.5, 0.5]]), torch.tensor([[1.0], [1.0]])]) == 0.75
+
+
 def test_rivals():
     two = Pair(("a", "cat", "sees", "dogs"), ("un", "chat", "voit", "chiens"), ("DET", "NOUN", "VERB", "NOUN"),
                ("DET", "NOUN", "VERB", "NOUN"), frozenset({(0, 0), (1, 1), (2, 2), (3, 3)}),

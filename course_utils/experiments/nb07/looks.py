@@ -1,7 +1,7 @@
 """Where a trained decoder looks along a sentence, and what it writes when its weight is moved to a rival. Notebook 07,
 section 8."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,12 @@ def own_by_part(maps: Sequence[Tensor], pairs: Sequence[Pair], parts: int = 5) -
     if 0 in all_:
         raise ValueError(f"{parts} parts of these sentences have {all_} words: take fewer parts or more sentences.")
     return [h / n for h, n in zip(hit, all_, strict=True)]
+
+
+def sharp(maps: Iterable[Tensor], above: float = 0.9) -> float:
+    """Share of rows (target words) whose largest weight is above `above`."""
+    largest = torch.cat([weights.max(-1).values for weights in maps])
+    return float((largest > above).float().mean())
 
 
 def rival(pair: Pair, tag: str) -> tuple[int, int, str] | None:
