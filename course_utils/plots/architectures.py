@@ -26,7 +26,9 @@ UNROLLED = ("the cell and its loop", "the same cell at every step")
 
 
 @styled
-def recurrent_unrolled(words: Sequence[str], outputs: Sequence[str] | None = None, *, stage: int | None = None) -> Figure:
+def recurrent_unrolled(
+    words: Sequence[str], outputs: Sequence[str] | None = None, *, stage: int | None = None
+) -> Figure:
     """A recurrent network with its loop, and beside it the same network unrolled over `words` (at most 5).
 
     `outputs`: what it says after each word (symbols where None). Stages: see UNROLLED.
@@ -165,25 +167,27 @@ def _look_back(d, left, right, source, target, scores, weights, step, kind, *, n
         d.arrow(d.text(column.x, y_word, fitted(word, pitch - 0.08)).top, column.bottom)
     x_old, x_now, x_c = (left + share * wide for share in ((0.23, 0.63, 1.0) if narrow else (0.19, 0.52, 0.86)))
     old = d.state(x_old, y_s, f"s{sub(step - 1)}", role="decoder")
-    d.arrow((max(0.02, left - 0.05), y_s), old.left)
+    d.arrow(d.text(left, y_s, "…", ha="left").right, old.left)
 
     d.part(2 if luong else 6)
     last, role = (target[step - 2], "output") if step > 1 else (BEGIN, "plain")
     heard = d.box(x_old, y_mix, room, 0.36, fitted(last, room - 0.06), role=role)
     now = d.state(x_now, y_s, f"s{i}", role="decoder")
     d.arrow(old.right, now.left)
-    turn, entry = (heard.right.x + now.left.x) / 2 + 0.02, now.at(0, 0.85)
+    turn, entry = heard.right.x + 0.2, now.at(0, 0.85)
     d.arrow(heard.right, entry, via=[(turn, y_mix), (turn, entry.y)], **FEEDS_BACK)
     d.part(2)
-    asks, y_turn, x_bus = (now if luong else old), y_s - 0.36, left + 0.06
-    way = [(asks.x, y_turn), (x_bus, y_turn), (x_bus, y_bus)]
-    d.arrow(asks.bottom, (xs[-1] - 0.15, y_bus), via=way, head=False, **ASKS)
+    asks, x_bus = (now if luong else old), left + 0.06
+    query = d.text(asks.x, y_s - 0.57, "query")
+    d.arrow(asks.bottom, query.top, **ASKS)
 
     cell = (min(0.6, pitch - 0.36), 0.28)
     d.part(3)
     symbols = _symbols("α", step, scores, S)
     score = d.vector(float(xs.mean()), y_score, symbols, role="attention", cell=cell, pitch=pitch)
     all_scores = d.block(score.cells, pad=0.07)
+    way = [(x_bus, query.y), (x_bus, y_bus)]
+    d.arrow(query.left, (xs[-1] - 0.15, y_bus), via=way, head=False, **ASKS)
     for column, one in zip(columns, score.cells, strict=True):
         d.arrow((one.x - 0.15, y_bus), one.at(0.5 - 0.15 / one.wide, 0), **ASKS)
         d.arrow(Port(one.x + 0.12, column.top.y, column), one.at(0.5 + 0.12 / one.wide, 0))
@@ -209,7 +213,8 @@ def _look_back(d, left, right, source, target, scores, weights, step, kind, *, n
     word = d.box(x_now, y_out, room, 0.36, fitted(target[step - 1], room - 0.06), role="output")
     speaks = now
     if luong:
-        speaks = d.box(x_now, y_mix, 0.86 if narrow else 1.5, 0.38, f"{'' if narrow else 'tanh W'}[s{i}; C{i}]", role="output")
+        both, room = (f"[s{i}; C{i}]", 0.86) if narrow else (f"tanh W[s{i}; C{i}]", 1.5)
+        speaks = d.box(x_now, y_mix, room, 0.38, both, role="output")
         d.arrow(now.top, speaks.bottom)
         d.arrow(c.top, speaks.right, via=[(c.x, y_mix)], **GIVES)
     else:
@@ -273,13 +278,14 @@ def self_attention_steps(
 
     d.part(1)
     d.text(x_in, y_head, "inputs\nxⱼ\n(B, T, D)")
-    said = [d.text(0.1, y, fitted(word, 0.8), ha="left", bold=j == asks)
-            for j, (word, y) in enumerate(zip(words, ys, strict=True))]  # fmt: skip
+    short = [fitted(word, 0.76) for word in words]
+    edge = 0.1 + max(text_size(word, SMALL, "bold")[0] for word in short)
+    said = [d.text(edge, y, word, ha="right", bold=j == asks)
+            for j, (word, y) in enumerate(zip(short, ys, strict=True))]  # fmt: skip
     rows = [_numbers(d, x_in, y, x, j, "query" if j == asks and not projections else "plain")
             for j, y in enumerate(ys)]  # fmt: skip
-    edge = max(word.right.x for word in said)
     for word, row in zip(said, rows, strict=True):
-        d.arrow((edge, word.y), row.left)
+        d.arrow(word.right, row.left)
     meets, gives, asker = rows, rows, rows[asks]
     if projections:
         d.part(2)
@@ -328,7 +334,7 @@ def self_attention_steps(
         start = value.right if projections else value.bottom
         d.arrow(start, node.bottom, via=[(value.x, low)] * (not projections) + [(x_times, low)], colour=GREY)
     total = d.operation(x_sum, weight[asks].y, "Σ", role="attention")
-    d.fan(times, total, weights)
+    d.fan([one.right for one in times], total, weights)
     out = _numbers(d, x_out, total.y, output, 0, "attention")
     d.arrow(total.right, out.left, **GIVES)
     score_of, given_away = (f"q{i} · kⱼ / √d", "v") if projections else (f"x{i} · xⱼ", "x")
@@ -378,7 +384,11 @@ def scaled_dot_product(stage: int | None = None) -> Figure:
     return d.figure
 
 
-MASKS = ("causal", "padding", "both")
+MASKS = {
+    "causal": ("causal mask (T, T),", "one for all sentences:", "word i sees words 1 … i"),
+    "padding": ("padding mask (B, S),", "one row per sentence:", "nobody sees a pad", "(pads' own rows are not used)"),
+    "both": ("both at once (B, T, S):", "no word ahead and no pad;", "each is ✓ only where", "both masks are ✓"),
+}
 
 
 @styled
@@ -394,10 +404,12 @@ def masking(words: int | Sequence[str], kind: str = "causal", *, pads: int = 2) 
     if isinstance(words, int):
         words = [f"word {k}" for k in range(1, words - pads + 1)]
     n = len(words) + pads
+    if not len(words) or pads < 0:
+        raise ValueError(f"pads={pads} and {len(words)} words: needed are at least one real word and no negative pads.")
     check_words([*words, *["<pad>"] * pads], most=8)
     allowed = np.ones((n, n), dtype=bool) if kind == "padding" else np.tri(n, dtype=bool)
     allowed[:, len(words) :] = False
-    size, left = 0.56, 1.15
+    size, left = min(0.56, 3.85 / n), 1.15
     names = [*[fitted(word, 0.95) for word in words], *["<pad>"] * pads]
     turned = any(text_size(name, SMALL)[0] > size - 0.06 for name in names)
     head = 0.35 + (max(text_size(name, SMALL)[0] for name in names) if turned else 0.2) + 0.15
@@ -415,14 +427,11 @@ def masking(words: int | Sequence[str], kind: str = "causal", *, pads: int = 2) 
         for k in range(n):
             role, sign = ("attention", "✓") if allowed[j, k] else ("plain", "−∞")
             d.vector(left + size * (k + 0.5), y, [sign], role=role, cell=(size, size))
-    said = {"causal": ["causal mask (T, T),", "one for all sentences:", "word i sees words 1 … i"],
-            "padding": ["padding mask (B, S),", "one row per sentence:", "nobody sees a pad", "(pads' own rows are not used)"],
-            "both": ["both at once (B, T, S):", "no word ahead and no pad;", "each is ✓ only where", "both masks are ✓"]}  # fmt: skip
     x = left + n * size + 0.3
     y = top - 0.2
-    for k, line in enumerate(said[kind]):
+    for k, line in enumerate(MASKS[kind]):
         d.text(x, y - 0.25 * k, line, ha="left", bold=k == 0)
-    y -= 0.25 * len(said[kind]) + 0.3
+    y -= 0.25 * len(MASKS[kind]) + 0.3
     for role, sign, line in (("attention", "✓", "True: may look"), ("plain", "−∞", "score −∞, weight 0")):
         d.vector(x + 0.2, y, [sign], role=role, cell=(0.4, 0.4))
         d.text(x + 0.5, y, line, ha="left")

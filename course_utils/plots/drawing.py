@@ -60,7 +60,13 @@ ROLES = {
 STATE = (0.62, 0.42)  # inches: a state's width and height
 CELL = (0.24, 0.24)  # a vector's cell without a number
 NUMBER = (0.56, 0.28)  # a cell with one
-PAST = 0.35  # share of its colour that a part of an earlier stage keeps
+PAST = 0.3  # share of its colour that a part of an earlier stage keeps
+SIDES = {  # where an arrow's label stands
+    "right": (0.09, 0, {"ha": "left", "va": "center"}),
+    "left": (-0.09, 0, {"ha": "right", "va": "center"}),
+    "above": (0, 0.06, {"va": "bottom"}),
+    "below": (0, -0.06, {"va": "top"}),
+}
 
 
 class Port(NamedTuple):
@@ -155,7 +161,7 @@ class Drawing:
     def _words(self, x, y, said, colour="black", size=SMALL, **style) -> None:
         if not (self.there and said):
             return
-        if "va" not in style and "rotation" not in style and not {"\n", "$"} & set(said):  # neighbours stand on one line
+        if not {"va", "rotation"} & set(style) and not {"\n", "$"} & set(said):  # neighbours stand on one line
             y, style["va"] = y - 0.34 * size / 72, "baseline"
         style = {"ha": "center", "va": "center", "linespacing": 1.15, "zorder": 5} | style
         self.axes.text(x, y, said, fontsize=size, color=GREY if self.past else colour, **style)
@@ -176,15 +182,13 @@ class Drawing:
             size: float = SMALL, upright: bool = False) -> Node:  # fmt: skip
         """A box with rounded corners and its label inside (`upright`: from below to above), coloured by its role."""
         self._fits(label, size, tall if upright else wide)
+        node = Node(x, y, wide, tall)
         if self.there:
             fill = self.shade(ROLES[role])
-            r = min(0.08, wide / 4, tall / 4)
-            self.axes.add_patch(FancyBboxPatch(
-                (x - wide / 2 + r, y - tall / 2 + r), wide - 2 * r, tall - 2 * r,
-                boxstyle=f"round,pad={r},rounding_size={r}", fc=fill, ec=self.shade("black"), lw=1.3, zorder=3))  # fmt: skip
+            self.axes.add_patch(_rounded_box(node, 0.08, fc=fill, ec=self.shade("black"), lw=1.3, zorder=3))
             style = {"rotation": 90} if upright else {}
             self._words(x, y, label, text_on(fill), size, **style)
-        return Node(x, y, wide, tall)
+        return node
 
     def state(self, x: float, y: float, label: str, *, role: str = "encoder", wide: float = STATE[0]) -> Node:
         """A recurrent state: a box of one size in all drawings."""
@@ -249,9 +253,8 @@ class Drawing:
         if label:
             k = int(np.argmax(np.hypot(*(places[1:] - places[:-1]).T)))
             x, y = (places[k] + places[k + 1]) / 2
-            dx, dy, ha, va = {"right": (0.09, 0, "left", "center"), "left": (-0.09, 0, "right", "center"),
-                              "above": (0, 0.06, "center", "bottom"), "below": (0, -0.06, "center", "top")}[side]  # fmt: skip
-            self._words(x + dx, y + dy, label, ha=ha, va=va)
+            dx, dy, style = SIDES[side]
+            self._words(x + dx, y + dy, label, **style)
 
     def fan(
         self, starts: Sequence[Port | Node], end: Port | Node, weights: Sequence[float] | None = None, *,
@@ -269,16 +272,13 @@ class Drawing:
         at its upper right."""
         low_x, high_x = min(n.x - n.wide / 2 for n in nodes) - pad, max(n.x + n.wide / 2 for n in nodes) + pad
         low_y, high_y = min(n.y - n.tall / 2 for n in nodes) - pad, max(n.y + n.tall / 2 for n in nodes) + pad
+        frame = Node((low_x + high_x) / 2, (low_y + high_y) / 2, high_x - low_x, high_y - low_y)
         if self.there:
             fill = "none" if role is None else tint(ROLES[role], 0.12 if self.past else 0.3)
-            corner = min(0.12, pad)
-            self.axes.add_patch(FancyBboxPatch(
-                (low_x + corner, low_y + corner), high_x - low_x - 2 * corner, high_y - low_y - 2 * corner,
-                boxstyle=f"round,pad={corner},rounding_size={corner}", fc=fill, ec=self.shade(GREY), lw=1.2,
-                zorder=1))  # fmt: skip
-        self._words((low_x + high_x) / 2, high_y + 0.05, title, va="bottom", fontweight="bold")
+            self.axes.add_patch(_rounded_box(frame, 0.12, fc=fill, ec=self.shade(GREY), lw=1.2, zorder=1))
+        self._words(frame.x, high_y + 0.05, title, va="bottom", fontweight="bold")
         self._words(high_x + 0.12, high_y - 0.2, times, size=18, ha="left", fontweight="bold")
-        return Node((low_x + high_x) / 2, (low_y + high_y) / 2, high_x - low_x, high_y - low_y)
+        return frame
 
     def brace(self, start: tuple[float, float], end: tuple[float, float], label: str = "") -> None:
         """A curly brace from `start` to `end`, its tip and label to the left of that way (walk right: it points up;
@@ -334,6 +334,13 @@ def number(value: float, digits: int = 2) -> str:
 def sub(text: int | str) -> str:
     """As subscript letters (mathtext would take several times as long): sub("i−1") is "ᵢ₋₁"."""
     return str(text).translate(str.maketrans("0123456789ijkt-−+", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₜ₋₋₊"))
+
+
+def _rounded_box(node: Node, radius: float, **style) -> FancyBboxPatch:
+    r = min(radius, node.wide / 4, node.tall / 4)
+    corner = (node.x - node.wide / 2 + r, node.y - node.tall / 2 + r)
+    inner = node.wide - 2 * r, node.tall - 2 * r
+    return FancyBboxPatch(corner, *inner, boxstyle=f"round,pad={r},rounding_size={r}", **style)
 
 
 def _first(via: Sequence[tuple], otherwise: Port | Node | tuple) -> Port | Node:
