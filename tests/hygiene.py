@@ -394,6 +394,10 @@ def kit(book: Book) -> Iterator[str]:
         nodes = (node for statement in statements(cell) for node in ast.walk(statement))
         if not tags(cell) & {"solution", "hide-input", "hide-cell"} and any(isinstance(n, ast.Assert) for n in nodes):
             yield f"cell {place} asserts before the reader's eyes: claim(sentence, measured, condition) says it"
+        folded = "hide-input" in tags(cell) and cell.metadata.get("jupyter", {}).get("source_hidden")
+        if "predict" in calls(cell) and (not folded or "answer=" in cell.source.strip().splitlines()[0]):
+            yield (f"cell {place} shows the answer of its prediction: fold it (source_hidden, tag hide-input), with "
+                   "answer= below the first line, which stays visible")  # fmt: skip
 
 
 CHECKS: tuple[Callable[[Book], Iterator[str]], ...] = (

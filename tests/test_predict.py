@@ -144,7 +144,6 @@ def test_sweep(name):
         prediction.button.click()
         assert (prediction.committed is None) == (prediction.error is not None)
         assert ("e^0" in shown(prediction)) == (prediction.committed is not None)
-        assert "<b>bold" not in shown(prediction)
         replies.add(prediction.said.value)
     assert not ALL[name].options or len(replies) == n == len(ALL[name].options)
 
@@ -155,11 +154,15 @@ def test_committing_without_a_choice_asks_for_one_and_can_be_mended():
     assert prediction.error == "Choose one of the options first." and prediction.error in shown(prediction)
     assert not prediction.choice.disabled
     prediction.choice.index = 1
+    assert prediction.error is None and "first" not in shown(prediction)
     prediction.button.click()
     assert prediction.error is None and prediction.committed == "the last"
     number = Prediction(NUMBER)
     number.button.click()
     assert number.error == "Type a number first."
+    number.choice.value = "<b>half</b>"
+    number.button.click()
+    assert "“&lt;b&gt;half&lt;/b&gt;” is not a number" in shown(number)
 
 
 def test_the_first_choice_stands():
@@ -169,17 +172,35 @@ def test_the_first_choice_stands():
     before = shown(prediction)
     assert prediction.choice.disabled and prediction.button.disabled
     assert "<strong>You said:</strong> the first" in before
-    prediction.choice.index = 2
     prediction.button.click()
     prediction.commit()
     assert prediction.committed == "the first" and shown(prediction) == before
 
 
-def test_enter_in_the_field_commits():
+def test_a_choice_that_the_button_overtook_counts():
+    """The controls are disabled before the answer shows, so it was made without knowing."""
+    prediction, sent = Prediction(PLAIN), []
+    prediction.choice.observe(lambda _: sent.append("disabled"), "disabled")
+    prediction.said.observe(lambda _: sent.append("answer"), "value")
+    prediction.choice.set_state({"index": 0})
+    prediction.button.click()
+    assert sent == ["disabled", "answer"]
+    prediction.choice.set_state({"index": 1})
+    assert prediction.committed == "the last" and "<strong>You said:</strong> the last" in shown(prediction)
+    number = Prediction(NUMBER)
+    number.choice.value = "0.7"
+    number.button.click()
+    number.choice.value = "0.7x"
+    number.button.click()
+    assert number.committed == 0.7 and number.error is None
+
+
+def test_enter_in_the_field_does_not_commit():
+    """It reaches the kernel before the number does."""
     prediction = Prediction(NUMBER)
-    prediction.choice.value = "0.72"
     prediction.choice._handle_custom_msg({"event": "submit"}, [])  # what a browser sends
-    assert prediction.committed == 0.72 and "That is right." in shown(prediction)
+    assert prediction.committed is None and prediction.error is None
+    assert not prediction.choice.continuous_update
 
 
 def test_letters_stand_for_their_options():

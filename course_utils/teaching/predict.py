@@ -6,9 +6,11 @@
 Question, options and reason are Markdown with $math$. Where widgets run, the student chooses, presses Commit, and reads
 the answer beside what she said; the first choice stands until the cell is run again. Everywhere else (GitHub, a printed
 page, a notebook that was not run yet) the options are a list and the answer is folded. That still form is what the
-notebook stores and what nbval compares.
+notebook stores and what nbval compares. The cell's source holds the answer, too: it is folded (`source_hidden`, tag
+`hide-input`), with `answer=` below the first line, which stays.
 """
 
+import contextlib
 import html
 import math
 import re
@@ -165,8 +167,8 @@ class Prediction(w.VBox):
         name = f"predict-{asked.model_id}"
         asked.value = f'<div id="{name}">{_to_html(texts)}</div>'
         if question.options is None:
-            self.choice = w.Text(description="Your prediction", placeholder="a number", layout={"width": "260px"})
-            self.choice.on_msg(lambda _, content, __: self.commit() if content.get("event") == "submit" else None)
+            self.choice = w.Text(description="Your prediction", placeholder="a number, then Commit",
+                                 continuous_update=False, layout={"width": "320px"})  # fmt: skip
         else:
             asked.value += GROUPED % {"name": name}
             self.choice = w.RadioButtons(options=question.labels, index=None, description="Your prediction",
@@ -175,6 +177,7 @@ class Prediction(w.VBox):
         self.controls = {"choice": self.choice}
         self.button = w.Button(description="Commit", tooltip="commit to your prediction and see the answer")
         self.button.on_click(lambda _: self.commit())
+        self.choice.observe(lambda _: self._changed(), "value")
         self.said = w.HTMLMath()
         super().__init__([asked, self.choice, self.button, self.said])
         self.layout.border_left, self.layout.padding = "4px solid #0072B2", "2px 12px"
@@ -193,9 +196,22 @@ class Prediction(w.VBox):
             self.error = str(error)
             self.said.value = f'<div role="alert">{html.escape(self.error)}</div>'
             return
-        self.committed, self.error = choice, None
         self.choice.disabled = self.button.disabled = True
+        self._answer(choice)
+
+    def _answer(self, choice: str | float) -> None:
+        self.committed, self.error = choice, None
         self.said.value = f'<div role="alert">{_to_html(self.question.reply(choice))}</div>'
+
+    def _changed(self) -> None:
+        """A complaint about the last choice goes when there is a new one. After the commitment none can be made any
+        more, but one may arrive: the browser holds quick changes back, and the button overtakes them. That is what the
+        student had chosen, before the answer showed."""
+        if self.committed is None:
+            self.error, self.said.value = None, ""
+            return
+        with contextlib.suppress(ValueError):
+            self._answer(self._chosen())
 
     def _chosen(self) -> str | float:
         if self.question.options is None:
