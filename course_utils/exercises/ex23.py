@@ -69,14 +69,15 @@ def check_23_1(answer):
     """
 
     def asked(memory, hidden, M):
-        kept = answer(memory.requires_grad_(), hidden.requires_grad_(), M)
+        kept = answer(memory, hidden, M)
         if isinstance(kept, Tensor) and kept.requires_grad:
             raise Hint(hint_of(gradient_kept))
         return kept
 
     rng, inputs = fresh(), []
     for B, m, T, M, D in ((2, 4, 3, 4, 2), (1, 2, 3, 4, 3), (3, 0, 3, 2, 2), (2, 3, 2, 0, 2), (2, 1, 2, 6, 1)):
-        inputs.append((torch.randn(B, m, D, generator=rng), torch.randn(B, T, D, generator=rng), M))
+        states = (torch.randn(B, n, D, generator=rng).requires_grad_() for n in (m, T))
+        inputs.append((*states, M))
     judge(asked, inputs, updated, MISTAKES_1)
 
 
