@@ -63,6 +63,36 @@ def product_of_both(queries, keys, values, W, U, v):
     return _attend(torch.tanh((queries @ W.T).unsqueeze(2) * (keys @ U.T).unsqueeze(1)) @ v, values)
 
 
+def relu_units(queries, keys, values, W, U, v):
+    """The hidden units go through a relu here; the additive score has tanh."""
+    return _attend(torch.relu(_sum(queries, keys, W, U)) @ v, values)
+
+
+def difference_of_both(queries, keys, values, W, U, v):
+    """U k is taken away from W q here; the additive score adds the two."""
+    return _attend(torch.tanh((queries @ W.T).unsqueeze(2) - (keys @ U.T).unsqueeze(1)) @ v, values)
+
+
+def dot_product(queries, keys, values, W, U, v):
+    """This is a dot product of W q and U k; the additive score is v · tanh(W q + U k)."""
+    return _attend((queries @ W.T) @ (keys @ U.T).transpose(1, 2), values)
+
+
+def W_for_both(queries, keys, values, W, U, v):
+    """W is used for the keys too; they have a matrix of their own, U."""
+    return _attend(torch.tanh((queries @ W.T).unsqueeze(2) + (keys @ W.T).unsqueeze(1)) @ v, values)
+
+
+def no_key(queries, keys, values, W, U, v):
+    """The keys are missing in the score: every source word would get the same weight."""
+    return _attend((torch.tanh(queries @ W.T) @ v).unsqueeze(2).expand(-1, -1, keys.shape[1]), values)
+
+
+def mean_without_v(queries, keys, values, W, U, v):
+    """The hidden units are averaged, and v is not used: each counts as much as its entry of v says."""
+    return _attend(torch.tanh(_sum(queries, keys, W, U)).mean(-1), values)
+
+
 def not_transposed(queries, keys, values, W, U, v):
     """W and U stand on the wrong side: for rows, W q is queries @ W.T."""
     return _attend(torch.tanh((queries @ W).unsqueeze(2) + (keys @ U).unsqueeze(1)) @ v, values)
@@ -133,6 +163,18 @@ def sigmoid_weights(queries, keys, values, W, U, v):
     return weights @ values, weights
 
 
+def turned_sign(queries, keys, values, W, U, v):
+    """The softmax has -α here, so the word with the lowest score gets the most: leave the sign."""
+    return _attend(-_scores(queries, keys, W, U, v), values)
+
+
+def one_hot_weights(queries, keys, values, W, U, v):
+    """The largest weight is made 1 and the others 0: this is hard attention; the softmax keeps them all."""
+    scores = _scores(queries, keys, W, U, v)
+    weights = torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
+    return weights @ values, weights
+
+
 def log_weights(queries, keys, values, W, U, v):
     """These weights are logarithms: softmax, not log_softmax."""
     weights = _scores(queries, keys, W, U, v).log_softmax(-1)
@@ -192,7 +234,8 @@ def context_alone(queries, keys, values, W, U, v):
 
 
 MISTAKES_1 = [
-    no_tanh, tanh_outside, two_tanhs, sigmoid_units, product_of_both, not_transposed, changed_places, no_v,
+    no_tanh, tanh_outside, two_tanhs, sigmoid_units, relu_units, product_of_both, difference_of_both, dot_product,
+    W_for_both, no_key, mean_without_v, not_transposed, changed_places, no_v, turned_sign, one_hot_weights,
     mean_of_units, first_query, values_as_keys, keys_summed, over_the_queries, over_the_batch,
     over_everything, scores_as_weights, not_normalised, sigmoid_weights, log_weights, scaled_scores, strongest_only,
     plain_mean, divided_by_words, first_sentence, weights_turned, gives_the_scores, changed_results, context_alone,
@@ -308,6 +351,30 @@ def masked_too_late(previous, word, states, mask, score, gru):
     return gru(torch.cat([word, _context(weights, states)], -1), previous), weights
 
 
+def mask_turned(previous, word, states, mask, score, gru):
+    """The mask is turned round: this looks at the pads and hides the real words. True means a real word."""
+    weights = _masked(score(previous, states), ~mask)
+    return gru(torch.cat([word, _context(weights, states)], -1), previous), weights
+
+
+def sum_of_states(previous, word, states, mask, score, gru):
+    """The context that goes in is the plain sum of the states, pads included: multiply each state by its weight."""
+    weights = _masked(score(previous, states), mask)
+    return gru(torch.cat([word, states.sum(1)], -1), previous), weights
+
+
+def last_state(previous, word, states, mask, score, gru):
+    """The context that goes in is the last state alone, as in notebook 06: it must be the weighted sum of all."""
+    weights = _masked(score(previous, states), mask)
+    return gru(torch.cat([word, states[:, -1]], -1), previous), weights
+
+
+def log_softmax_weights(previous, word, states, mask, score, gru):
+    """These weights are logarithms: softmax, not log_softmax."""
+    weights = score(previous, states).masked_fill(~mask, -1e9).log_softmax(-1)
+    return gru(torch.cat([word, _context(weights, states)], -1), previous), weights
+
+
 def softmax_over_sentences(previous, word, states, mask, score, gru):
     """The softmax runs over the sentences of the batch: it must run over the source words, dim=-1."""
     weights = score(previous, states).masked_fill(~mask, -1e9).softmax(0) * mask
@@ -356,7 +423,8 @@ def state_alone(previous, word, states, mask, score, gru):
 
 MISTAKES_2 = [
     moves_before_it_looks, context_stays_out, new_state_asks, moves_twice, asks_again, context_first,
-    plain_mean_of_states, strongest_state, no_mask_in_the_step, masked_too_late, softmax_over_sentences, no_softmax,
+    plain_mean_of_states, sum_of_states, last_state, strongest_state, no_mask_in_the_step, mask_turned,
+    log_softmax_weights, masked_too_late, softmax_over_sentences, no_softmax,
     starts_from_nothing, no_word, gives_the_context, weights_first, gives_the_old_state, state_alone,
 ]  # fmt: skip
 
@@ -616,7 +684,8 @@ def error_rate(links, sure, possible) -> float:
 
 def over_possible(links, sure, possible):
     """This divides by |A| + |P|: possible links may be left out without cost, so |A| + |S|."""
-    return 1 - (len(links & sure) + len(links & possible)) / max(1, len(links) + len(possible))
+    total = len(links) + len(possible)
+    return 1 - (len(links & sure) + len(links & possible)) / total if total else 0.0
 
 
 def sure_twice(links, sure, possible):
@@ -627,6 +696,21 @@ def sure_twice(links, sure, possible):
 def possible_twice(links, sure, possible):
     """|A ∩ P| is counted twice here, and |A ∩ S| not at all: one term each."""
     return 1 - 2 * len(links & possible) / (len(links) + len(sure)) if links or sure else 0.0
+
+
+def possible_alone(links, sure, possible):
+    """A sure link counts only once here: it is in S and also in P, so it counts in both terms, |A ∩ S| + |A ∩ P|."""
+    return 1 - len(links & possible) / (len(links) + len(sure)) if links or sure else 0.0
+
+
+def sure_alone(links, sure, possible):
+    """|A ∩ P| is missing in the numerator: both terms are needed, |A ∩ S| + |A ∩ P|."""
+    return 1 - len(links & sure) / (len(links) + len(sure)) if links or sure else 0.0
+
+
+def halved(links, sure, possible):
+    """This divides by 2 (|A| + |S|): the two terms above are already up to |A| + |S|."""
+    return 1 - (len(links & sure) + len(links & possible)) / (2 * (len(links) + len(sure))) if links or sure else 0.0
 
 
 def not_an_error(links, sure, possible):
@@ -694,7 +778,7 @@ def percent(links, sure, possible):
 
 
 MISTAKES_5 = [
-    over_possible, sure_twice, possible_twice, not_an_error, precision_only, recall_only, mean_of_both, jaccard,
+    over_possible, sure_twice, possible_twice, possible_alone, sure_alone, halved, not_an_error, precision_only, recall_only, mean_of_both, jaccard,
     over_the_union, unions, divides_by_zero, zero_without_sure, zero_without_links, one_when_empty, percent,
 ]  # fmt: skip
 
@@ -843,6 +927,10 @@ def _loop_step(previous, word, states, mask, score, gru):
     return [gru(input=torch.cat([word, c], 1), state=previous), a]
 
 
+def _without_the_sure(links, sure, possible):
+    return 1 - (len(links & sure) + len(links & (possible - sure))) / (len(links) + len(sure)) if links or sure else 0.0
+
+
 def _as_percentage(links, sure, possible):
     return f"{error_rate(links, sure, possible):.0%}"
 
@@ -858,7 +946,9 @@ CHECKS = {
     "07_4": Check(check_07_4, [weights_of, _masked, _where_softmax, _own_exponentials],
                   [*gallery(MISTAKES_4), ("in place", _in_place_softmax, "changed its argument `scores` in place"),
                    ("tiny", _tiny_instead_of_lowest, "that is .min, not .tiny")]),
-    "07_5": Check(check_07_5, [error_rate], [*gallery(MISTAKES_5), ("a string", _as_percentage, "must be one number")]),
+    "07_5": Check(check_07_5, [error_rate], [*gallery(MISTAKES_5), 
+                   ("sure links taken out of P", _without_the_sure, "A sure link counts only once here"),
+                   ("a string", _as_percentage, "must be one number")]),
     "07_6": Check(check_07_6, [["le", "chat", "la"], ("le", "chat", "la"), {"la", "le", "chat"}],
                   [(hint[:30], value, hint) for value, hint in MISTAKES_6]),
 }  # fmt: skip
