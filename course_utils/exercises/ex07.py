@@ -779,7 +779,8 @@ def percent(links, sure, possible):
 
 MISTAKES_5 = [
     over_possible, sure_twice, possible_twice, possible_alone, sure_alone, halved, not_an_error,
-    precision_only, recall_only, mean_of_both, jaccard, over_the_union, unions, divides_by_zero, zero_without_sure, zero_without_links, one_when_empty, percent,
+    precision_only, recall_only, mean_of_both, jaccard, over_the_union, unions, divides_by_zero, zero_without_sure,
+    zero_without_links, one_when_empty, percent,
 ]  # fmt: skip
 
 
