@@ -18,7 +18,6 @@ WIRES = {  # name of the row -> the two switches
     "bahdanau": dict(asks_after_reading=False, context_in_cell=True),
     "no-context-in-cell": dict(asks_after_reading=False, context_in_cell=False),
     "conditional-gru": dict(asks_after_reading=True, context_in_cell=True),
-    "both-changed": dict(asks_after_reading=True, context_in_cell=False),
 }
 STEPS, RATE, BATCH = 700, 4e-3, 64  # those of the rows 07/bahdanau/45-seconds
 
