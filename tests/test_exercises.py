@@ -3,12 +3,14 @@
 import contextlib
 import importlib
 import inspect
+import io
 import pkgutil
 import pydoc
 import random
 import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,10 +166,29 @@ def test_a_wrong_value_is_not_told_the_right_one(name, capsys):
 def test_the_task_is_written_down(name):
     text = TEXTS[name.replace("_", ".")]
     number = name.replace("_", ".")
-    assert re.match(rf"\*\*Exercise {number} · [●○]{{5}} · \d+ min\*\* - \S", text)
+    assert re.match(rf"\*\*Exercise {number} · [●○]{{5}} · \d+ min(?: · in class| · at home)?\*\* - \S", text)
     for part in ("Hint 1: ", "Hint 2: ", "Solution: "):
         assert part in text
     assert CHECKS[name].check.number == number and CHECKS[name].check.__name__ == f"check_{name}"
+
+
+@pytest.mark.parametrize("name", [n for n, c in CHECKS.items() if callable(c.right[0])])
+def test_arguments_have_the_names_of_the_text(name, capsys, monkeypatch):
+    """What judge calls the arguments, and by which names the functions among them may be called."""
+    names, given = [], []
+    ask, parameters = checking._ask, checking.parameters
+    monkeypatch.setattr(checking, "parameters", lambda reference: names.append(parameters(reference)) or names[-1])
+    monkeypatch.setattr(checking, "_ask", lambda f, arguments, n: given.append(arguments) or ask(f, arguments, n))
+    assert CHECKS[name].check(CHECKS[name].right[0])
+    text = TEXTS[name.replace("_", ".")].partition("Hint 1: ")[0]
+    found = re.findall(r"(?:`|def )(\w+)\(([^`()]*)\)(?:`|:)", text)
+    calls = [(f, [w.strip() for w in args.split(",")]) for f, args in found if args]
+    whole = [args for f, args in calls if f not in names[0]]
+    assert not whole or [n.strip("_") for n in names[0]] == whole[0]
+    for parameter, value in zip(names[0], given[0], strict=True):
+        if callable(value) and not isinstance(value, torch.nn.Module):
+            for wanted in (args for f, args in calls if f == parameter and all(map(str.isidentifier, args))):
+                inspect.signature(value).bind(**dict.fromkeys(wanted))
 
 
 def test_a_result_is_shown_once():
@@ -214,6 +235,29 @@ def test_where_24_3_and_24_4_draw_the_line():
     assert [ex24.verdict([2.0, 3.0], b) for b in ([1.0], [1.0, 2.0], [3.0], [4.0, 3.1])] == [
         "a", "not distinguishable", "not distinguishable", "b",
     ]  # fmt: skip
+
+
+# --- what was there, is there: tests/exercises.txt, written by `python tests/test_exercises.py` -----------------------
+
+
+def what_is_there() -> str:
+    """Each check with the number of inputs that it asks about, each mistake with the beginning of its hint."""
+    lines, asked = [], []
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        differ = checking.difference
+        patch.setattr(checking, "difference", lambda *pair: asked.append(1) or differ(*pair))
+        for name, check in CHECKS.items():
+            asked.clear()
+            check.check(check.right[0])
+            lines.append(f"{name}: {len(asked)} inputs")
+            lines += [f"{name} {label}: {' '.join(fragment.split()[:6])}" for label, _, fragment in check.wrong]
+    return "\n".join(lines) + "\n"
+
+
+def test_no_input_is_dropped_and_no_hint_exchanged():
+    """Meant? Then write the file anew, and read the difference before it is committed."""
+    expected = (Path(__file__).parent / "exercises.txt").read_text(encoding="utf-8")
+    assert what_is_there() == expected
 
 
 # --- the framework ----------------------------------------------------------------------------------------------------
@@ -295,7 +339,11 @@ def test_one_in_a_hundred_is_wrong_in_every_check(name, capsys):
             return x * 1.002
         return type(x)(map(off, x)) if isinstance(x, tuple | list) else x
 
-    result = said(CHECKS[name].check, lambda *arguments: off(right(*arguments)), capsys)
+    class Off:  # no function whose code could be read
+        def __call__(self, *arguments):
+            return off(right(*arguments))
+
+    result = said(CHECKS[name].check, Off(), capsys)
     assert result.passed != any(changed) or name in COARSE, result.message
 
 
@@ -392,6 +440,13 @@ def _loops(x):
     return out
 
 
+def _while(x):
+    out = x.clone()
+    while torch.equal(out, x):
+        out = 2 * x
+    return out
+
+
 FORBIDDEN = [  # (function, what is forbidden, what is said)
     (_by_backward, "autograd", "backward"), (_by_grad, "autograd", "without autograd"),
     (lambda x: torch.func.grad(lambda y: y.square().sum())(x), "autograd", "uses grad"),
@@ -413,7 +468,7 @@ FORBIDDEN = [  # (function, what is forbidden, what is said)
     (lambda x: 2 * x + 0 * torch.nn.functional.one_hot(x.long())[..., 0], "F.one_hot", "one_hot"),
     (lambda x: 2 * x + 0 * torch.cdist(x, x).sum(), "torch.cdist", "uses cdist"),
     (_loops, "a loop", "a loop"), (_helper, "a loop", "comprehension"), (lambda x: _helper(x), "a loop", "a loop"),
-    (lambda x: torch.stack(list(map(double, x))), "a loop", "`map` is a loop"),
+    (lambda x: torch.stack(list(map(double, x))), "a loop", "`map` is a loop"), (_while, "a loop", "a loop"),
 ]  # fmt: skip
 
 
@@ -425,6 +480,16 @@ def test_what_is_forbidden_is_seen(k):
     assert fragment in hint(function, inputs, double, forbid=[what])
     assert fragment in hint(lambda x: function(x), inputs, half, forbid=[what]) or what == "a loop"
     judge(double, inputs, double, forbid=[*conduct.FORBIDDEN, "a loop"], table=lambda x: (3, 3))
+
+
+def test_three_matrices_are_no_loop():
+    def projected(x):
+        q, k = (x @ W for W in (torch.eye(2), torch.eye(2)))
+        for part in (q, k):
+            x = x + part / 2
+        return x
+
+    judge(projected, [(torch.ones(3, 2),)], double, forbid=["a loop"])
 
 
 def test_a_forbidden_table_is_seen():
@@ -450,7 +515,8 @@ def test_the_packages_own_version_is_seen():
         return sum(x)
 
     judge(peeks, inputs, lambda x: sum(x))
-    assert "seed_everything of course_utils; this task" in hint(peeks, inputs, lambda x: sum(x), forbid=[conduct.PACKAGE])
+    told = hint(peeks, inputs, lambda x: sum(x), forbid=[conduct.PACKAGE])
+    assert "seed_everything of course_utils; this task" in told
 
 
 def test_a_helper_called_grad_is_no_autograd():
@@ -524,7 +590,34 @@ def test_kinships():
     assert "True and False are exchanged" in hint(lambda x: x <= 0, inputs, lambda x: x > 0)
     assert "stand in the wrong order" in hint(lambda x: (x, 2 * x), inputs, lambda x: (2 * x, x))
     assert "in the second result every number has the wrong sign" in hint(lambda x: (x, -x), inputs, lambda x: (x, x))
+    for wrong, fragment in {
+        lambda x: _rows(x).tanh(): "a tanh too many", lambda x: _rows(x).sum(0): "first dimension has been added up",
+        lambda x: _rows(x)[-1]: "only the last entry of the first", lambda x: _rows(x).round(decimals=2): "rounded",
+        lambda x: _rows(x)[None]: "the shape is (1, 3, 3), not (3, 3)", lambda x: (_rows(x), x): "return it alone",
+        lambda x: x.softmax(-1).mean(0).expand_as(x): "all rows (the dimension before the last) come out the same",
+    }.items():  # fmt: skip
+        assert fragment in hint(wrong, inputs, _rows)
+    assert "this is the second result alone" in hint(lambda x: 2 * x, inputs, lambda x: (x, 2 * x))
+    assert "is a Tensor of shape (3,); it must be True or False" in hint(lambda x: x[0] > 0, inputs, lambda x: True)
+    for wrong, fragment in {
+        lambda x: x <= x: "every entry is True", lambda x: (x == x).tril(-1): "too few places, all of them on the diag",
+        lambda x: (x == x).tril(1): "too many places, all of them above the diagonal",
+        lambda x: (x == x).tril().int(): "right but for its type: return True and False, not whole numbers",
+    }.items():  # fmt: skip
+        assert fragment in hint(wrong, inputs, lambda x: (x == x).tril())
     assert "most of all" in hint(lambda x: 2 * x + (x == x.max()), inputs, double)  # no relation
+
+
+def test_an_argument_that_is_never_read_is_named():
+    inputs = [(torch.randn(3, 4), 2.0, torch.randn(4)), (torch.randn(2, 4), 0.5, torch.randn(4))]
+
+    def affine(x, scale, bias):
+        return x * scale + bias
+
+    assert "never uses its argument `bias`: the result" in hint(lambda x, scale, bias: x * scale + 1.5, inputs, affine)
+    inside = hint(lambda x, scale, bias: (lambda y: y + bias)(x * 3), inputs, affine)
+    assert "argument `scale`" in inside and "`bias`" not in inside
+    assert "never" not in hint(lambda *arguments: arguments[0] ** 3, inputs, affine)
 
 
 def test_failing_in_another_way_is_no_mistake_of_the_gallery():
@@ -607,3 +700,7 @@ def test_fresh_inputs_differ_from_call_to_call():
     draws = [torch.rand(1, generator=checking.fresh()).item() for _ in range(3)]
     assert len(set(draws)) == 3
     assert isinstance(next(iter(CHECKS.values())), Check)
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "exercises.txt").write_text(what_is_there(), encoding="utf-8")

@@ -57,8 +57,10 @@ from course_utils.exercises.conduct import (
     globals_read,
     loop_in,
     own_session,
+    unused,
 )  # fmt: skip
-from course_utils.exercises.differences import Failed, difference, kinship, parameters, same, short, told
+from course_utils.exercises.differences import Failed, difference, parameters, same, short, told
+from course_utils.exercises.kinships import kinship
 
 log = logging.getLogger("course_utils.exercises")
 log.addHandler(logging.NullHandler())
@@ -167,37 +169,42 @@ def judge(
     """Compare `answer` with `reference` on all `inputs` (tuples of arguments; they are copied for each call).
 
     If it is wrong, it is held against each mistake: the one that gives the same outcome on every input explains it. If
-    none does: a variable of the notebook that it reads, else how its outcomes are related to the right ones, else the
-    first difference. `planted` is the fault that a "repair" exercise begins with; left as it is, it is "not yet".
+    none does: what it uses and must not, else a variable of the notebook that it reads, else how its outcomes are
+    related to the right ones, else the first difference. `planted` is the fault that a "repair" exercise begins with;
+    left as it is, it is "not yet".
 
-    `forbid` names what must not be used, whatever comes out: "a loop", "autograd", "nn.LSTM", ... (conduct.FORBIDDEN);
+    `forbid` names what even a right answer must not use: "a loop", "autograd", "nn.LSTM", ... (conduct.FORBIDDEN);
     `table(*arguments)` gives sizes such as (T, T) that no tensor may have together.
     """
     names = parameters(reference)
-    outcomes = []
+    outcomes, ruled_out = [], []
     for arguments in inputs:
         with own_session(), forbidden(forbid, table(*arguments) if table else ()) as used:
-            outcome = _ask(answer, arguments, names)
-        if used:
-            raise Hint(used[0])
-        outcomes.append(outcome)
+            outcomes.append(_ask(answer, arguments, names))
+        ruled_out += used
     student = _student[-1] if _student else answer
-    if LOOPS in forbid and (said := loop_in(student)):
-        raise Hint(said)
     expected = [reference(*copied(arguments)) for arguments in inputs]
     differences = [difference(got, want) for got, want in zip(outcomes, expected, strict=True)]
+    if LOOPS in forbid and (said := loop_in(student)):
+        ruled_out.append(said)
     if not any(differences):
+        if ruled_out:
+            raise Hint(ruled_out[0])
         return
     for mistake in mistakes:
         if _explains(outcomes, (_ask(mistake, arguments, names) for arguments in inputs)):
             if mistake is planted and _is_untouched(planted, student):
                 raise NotYet(UNTOUCHED)
             raise Hint(hint_of(mistake))
+    if ruled_out:
+        raise Hint(ruled_out[0])
     k = next(k for k, said in enumerate(differences) if said)
     where = told(names, inputs[k])
     if read := globals_read(student):
         raise Hint(f"your function reads {' and '.join(read[:2])}, not from its arguments: {differences[k]}{where}.")
-    said = kinship(outcomes, expected) or differences[k]
+    if (said := kinship(outcomes, expected)) is None and (left := unused(student)):
+        raise Hint(f"your function never uses its argument {' and '.join(left)}: {differences[k]}{where}.")
+    said = said or differences[k]
     raise Hint(said if said.endswith("?") else f"{said}{where}.")
 
 

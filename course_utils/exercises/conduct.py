@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -134,9 +135,16 @@ def forbidden(names: Iterable[str] = (), table: Sequence[int] = ()) -> Iterator[
 
 
 def loop_in(function: Callable) -> str | None:
-    """A sentence if there is a loop in the function or in a helper that it calls (comprehensions and `map` count)."""
+    """A sentence if there is a loop in the function or in a helper of the notebook that it calls.
+
+    Comprehensions and `map` count; going through a few things that are written down, (W_q, W_k, W_v), does not.
+    """
     for code, _ in codes(function):
-        if any(step.opname.startswith(("FOR_ITER", "JUMP_BACKWARD")) for step in dis.get_instructions(code)):
+        steps = [step.opname for step in dis.get_instructions(code)]
+        fixed = ("BUILD_TUPLE", "BUILD_LIST", "LOAD_CONST")  # for W in (W_q, W_k, W_v): no loop over what is given
+        over_many = any(step == "GET_ITER" and before not in fixed for before, step in pairwise(steps))
+        endless = "FOR_ITER" not in steps and any("JUMP_BACKWARD" in step for step in steps)  # while
+        if over_many or endless:
             return "there is a loop in your function (a comprehension is one too); this task is to be solved without."
         if "map" in code.co_names or "vectorize" in code.co_names:
             return "`map` is a loop too; this task is to be solved without one."
@@ -207,6 +215,21 @@ def globals_read(function: Any) -> list[str]:
             if isinstance(names[name], _DATA) and not constant:
                 read[name] = f"`{name}` from the notebook ({name} = {shown(names[name])})"
     return list(read.values())
+
+
+def unused(function: Any) -> list[str]:
+    """The parameters that a function never reads, in quotes."""
+    if (plain := plain_function(function)) is None:
+        return []
+    code = plain.__code__
+    read = {name for step in dis.get_instructions(code) if step.opname != "STORE_FAST" for name in _names(step.argval)}
+    inner = {name for const in code.co_consts if isinstance(const, CodeType) for name in const.co_freevars}
+    return [f"`{name}`" for name in code.co_varnames[: code.co_argcount] if name not in read | inner]
+
+
+def _names(argval: Any) -> tuple:
+    """The names an instruction speaks of: newer Pythons load two at once."""
+    return argval if isinstance(argval, tuple) else (argval,) if isinstance(argval, str) else ()
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What differs between an answer and what was wanted, in words; used by checking.py.
 
-`difference` describes one pair, `kinship` says how wrong answers are related to the right ones (transposed, twice as
-large, one place off, ...), `told` lists the arguments for which it happened.
+`difference` describes one pair, `told` lists the arguments for which it happened; how wrong answers are related to
+right ones over all inputs: kinships.py.
 """
 
 import inspect
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +42,7 @@ def same(one: Any, other: Any) -> bool:
         if one.shape != other.shape or one.dtype.is_floating_point != other.dtype.is_floating_point:
             return False
         return _close(one.detach().double(), other.detach().double())
-    if _is_number(one) and _is_number(other):
+    if is_number(one) and is_number(other):
         try:
             return _close(*(torch.tensor(float(x), dtype=torch.float64) for x in (one, other)))
         except OverflowError:  # a whole number beyond any float
@@ -54,7 +55,7 @@ def same(one: Any, other: Any) -> bool:
         return False
 
 
-def _is_number(x: Any) -> bool:
+def is_number(x: Any) -> bool:
     if isinstance(x, Tensor):
         return x.numel() == 1 and x.ndim == 0 and not x.is_complex()
     return isinstance(x, numbers.Real) and not isinstance(x, bool)
@@ -74,12 +75,18 @@ def difference(got: Any, want: Any, what: str = "the result") -> str | None:
         return f"{what} is None; is a `return` missing?" if what == "the result" else f"{what} is None"
     if isinstance(want, Tensor):
         return _tensor_difference(got, want, what)
-    if _is_number(want):
+    if isinstance(want, bool) and not isinstance(got, bool | int | np.bool_) and not is_number(got):
+        shape = f" of shape {tuple(got.shape)}" if isinstance(got, Tensor) else ""
+        return f"{what} is a {type(got).__name__}{shape}; it must be True or False"
+    if is_number(want):
         return _number_difference(got, want, what)
     if isinstance(want, set | frozenset):
         return _set_difference(got, set(want), what)
     if isinstance(want, tuple):
         if not isinstance(got, tuple | list) or len(got) != len(want):
+            for k, part in enumerate(want):
+                if k < len(ORDINALS) and isinstance(part, Tensor) and not difference(got, part):
+                    return f"this is {ORDINALS[k]} alone; {what} must be {len(want)} things, in this order"
             many = f"{len(got)} of them" if isinstance(got, tuple | list) else f"a {type(got).__name__}"
             return f"{what} must be {len(want)} things, in this order, not {many}"
         parts = zip(got, want, itertools.chain(ORDINALS, itertools.repeat("a later result")), strict=False)
@@ -94,14 +101,20 @@ ORDINALS = ("the first result", "the second result", "the third result")
 
 def _tensor_difference(got: Any, want: Tensor, what: str) -> str | None:
     if not isinstance(got, Tensor):
-        if want.ndim or not _is_number(got):
+        if want.ndim or not is_number(got):
+            parts = got if isinstance(got, tuple | list) else ()
+            for k, part in enumerate(parts[: len(ORDINALS)]):
+                if isinstance(part, Tensor) and not _tensor_difference(part, want, what):
+                    return f"{what} must be one tensor; here {ORDINALS[k]} of {len(parts)} is right, return it alone"
             return f"{what} must be a tensor of shape {tuple(want.shape)}, not a {type(got).__name__}"
         got = torch.tensor(float(got))
     if got.shape != want.shape:
         return f"{what} has shape {tuple(got.shape)}, expected was {tuple(want.shape)}"
-    if _kind(got) != _kind(want):
-        return f"{what} holds {_kind(got)} ({got.dtype}), expected were {_kind(want)}"
-    exact = (lambda x: x.detach()) if _kind(want) != _kind(torch.ones(1)) else (lambda x: x.detach().double())
+    if kind(got) != kind(want):
+        if kind(want) == "booleans" and bool((got.detach() == want).all()):
+            return f"{what} is right but for its type: return True and False, not {kind(got)} ({got.dtype})"
+        return f"{what} holds {kind(got)} ({got.dtype}), expected were {kind(want)}"
+    exact = (lambda x: x.detach()) if kind(want) != kind(torch.ones(1)) else (lambda x: x.detach().double())
     got_is, want_is = exact(got), exact(want)
     got, want = got.detach().double(), want.detach().double()
     if bool(got.isnan().any()) and not bool(want.isnan().any()):
@@ -118,14 +131,14 @@ def _tensor_difference(got: Any, want: Tensor, what: str) -> str | None:
     return f"{what} is wrong, most of all{place}: {one} instead of {other}"
 
 
-def _kind(x: Tensor) -> str:
+def kind(x: Tensor) -> str:
     if x.dtype == torch.bool:
         return "booleans"
     return "numbers with a fraction" if x.dtype.is_floating_point else "whole numbers"
 
 
 def _number_difference(got: Any, want: float, what: str) -> str | None:
-    if not _is_number(got):
+    if not is_number(got):
         shape = f" of shape {tuple(got.shape)}" if isinstance(got, Tensor) else ""
         return f"{what} must be one number, not a {type(got).__name__}{shape}"
     if same(got, want):
@@ -138,13 +151,13 @@ def apart(one: Any, other: Any) -> tuple[str, str]:
     """Two different numbers in as few digits (4 or more) as tell them apart; whole numbers in full."""
     said = "", ""
     for digits in range(4, 18):
-        said = _plain(one, digits), _plain(other, digits)
+        said = plain(one, digits), plain(other, digits)
         if said[0] != said[1]:
             break
     return said
 
 
-def _plain(x: Any, digits: int) -> str:
+def plain(x: Any, digits: int) -> str:
     x = x.item() if isinstance(x, Tensor) else x
     if isinstance(x, bool):
         return str(x)
@@ -170,7 +183,7 @@ def _list_difference(got: Any, want: list, what: str) -> str | None:
         both = f"{short(list(got))} instead of {short(want)}"
         return f"{what} has {len(got)} entries, expected were {len(want)}: {both}"
     k = next(k for k, (g, w) in enumerate(zip(got, want, strict=True)) if not _is_item(g, w))
-    numbers_ = _is_number(got[k]) and _is_number(want[k])
+    numbers_ = is_number(got[k]) and is_number(want[k])
     one, other = apart(got[k], want[k]) if numbers_ else (short(got[k]), short(want[k]))
     return f"{what} is wrong at entry {k}: {one} instead of {other}"
 
@@ -194,123 +207,6 @@ def short(x: Any, width: int = 60) -> str:
     except Exception:
         said = f"a {type(x).__name__}"
     return said if len(said) <= width else said[: width - 3] + "..."
-
-
-# --- all inputs together ----------------------------------------------------------------------------------------------
-
-_TURNS = {  # what makes the right result of the answer's -> what was done wrong
-    "every number has the wrong sign": lambda x: -x,
-    "rows and columns are exchanged": lambda x: x.transpose(-2, -1),
-    "the first two dimensions are exchanged": lambda x: x.transpose(0, 1),
-    "the order along the last dimension is reversed": lambda x: x.flip(-1),
-    "the order along the first dimension is reversed": lambda x: x.flip(0),
-    "everything stands one place too far along the last dimension": lambda x: x.roll(-1, -1),
-    "everything stands one place too early along the last dimension": lambda x: x.roll(1, -1),
-    "everything stands one place too far along the first dimension": lambda x: x.roll(-1, 0),
-    "everything stands one place too early along the first dimension": lambda x: x.roll(1, 0),
-    "this is 1 minus what is asked": lambda x: 1 - x,
-    "every number is 1 too large": lambda x: x - 1,
-    "every number is 1 too small": lambda x: x + 1,
-    "every number is the square of what is asked": lambda x: x.sqrt(),
-    "every number is the root of what is asked": lambda x: x.square(),
-    "every number is one divided by what is asked": lambda x: 1 / x,
-    "every number is the logarithm of what is asked": lambda x: x.exp(),
-    "every number is e to the power of what is asked": lambda x: x.log(),
-}
-
-
-def kinship(gots: Sequence[Any], wants: Sequence[Any]) -> str | None:
-    """How all outcomes are related to the right ones, if one relation explains every input; else None."""
-    if any(isinstance(got, Failed) for got in gots):
-        return None
-    if all(isinstance(want, tuple) for want in wants):
-        return _kinship_of_parts(gots, wants)
-    pairs = [(_as_tensor(got), _as_tensor(want)) for got, want in zip(gots, wants, strict=True)]
-    if any(got is None or want is None or _kind(got) != _kind(want) for got, want in pairs):
-        return None
-    if all(want.dtype == torch.bool for _, want in pairs):
-        turns = {"True and False are exchanged": torch.logical_not}
-        turns |= {said: turn for said, turn in _TURNS.items() if "number" not in said and "minus" not in said}
-    else:
-        turns = _TURNS
-    pairs = [(got.detach(), want.detach()) for got, want in pairs]
-    if sum(want.numel() for _, want in pairs) < 2:
-        return None
-    for said, turn in turns.items():
-        if all(_turned(turn, got, want) for got, want in pairs):
-            return said
-    if all(want.dtype.is_floating_point for _, want in pairs):
-        return _shares(pairs) or _factor(pairs)
-    return None
-
-
-def _kinship_of_parts(gots: Sequence[Any], wants: Sequence[tuple]) -> str | None:
-    n = len(wants[0])
-    if any(not isinstance(got, tuple | list) or len(got) != n for got in gots) or any(len(w) != n for w in wants):
-        return None
-    if n == 2 and all(same(tuple(got[::-1]), want) for got, want in zip(gots, wants, strict=True)):
-        return "the two results are right and stand in the wrong order"
-    wrong = [k for k in range(n) if any(difference(g[k], w[k]) for g, w in zip(gots, wants, strict=True))]
-    found = [kinship([got[k] for got in gots], [want[k] for want in wants]) for k in wrong[:3]]
-    if not found or found[0] is None or len(set(found)) > 1:
-        return None
-    which = "in all results" if len(wrong) == n else f"in {ORDINALS[wrong[0]]}" if wrong[0] < 3 else "in a later result"
-    return f"{which} {found[0]}"
-
-
-def _as_tensor(x: Any) -> Tensor | None:
-    if isinstance(x, Tensor):
-        return None if x.is_complex() else x
-    try:
-        return torch.tensor(x, dtype=torch.float64) if _is_number(x) else None
-    except OverflowError:
-        return None
-
-
-def _turned(turn: Callable[[Tensor], Tensor], got: Tensor, want: Tensor) -> bool:
-    try:
-        got = turn(got if got.dtype == torch.bool else got.double())
-        want = want if want.dtype == torch.bool else want.double()
-        return got.shape == want.shape and same(got, want) and bool(got.isfinite().all())
-    except Exception:  # e.g. no rows and columns to exchange
-        return False
-
-
-def _shares(pairs: list[tuple[Tensor, Tensor]]) -> str | None:
-    """Where the last dimension of the right result adds up to 1 and the answer's does not."""
-    if any(want.ndim < 2 or got.shape != want.shape or not _sums_to_one(want, -1) for got, want in pairs):
-        return None
-    if all(_sums_to_one(got, -1) for got, _ in pairs):
-        return None
-    if all(_sums_to_one(got, -2) for got, _ in pairs):
-        return "the columns add up to 1 where the rows should: the last dimension is the one to divide up"
-    return "the rows (last dimension) do not add up to 1"
-
-
-def _sums_to_one(x: Tensor, dim: int) -> bool:
-    sums = x.double().sum(dim)
-    return bool((((sums - 1).abs() < 1e-4) | (sums == 0)).all()) and bool((sums != 0).any())
-
-
-def _factor(pairs: list[tuple[Tensor, Tensor]]) -> str | None:
-    """One factor for all numbers, or one for each input."""
-    factors = []
-    for got, want in pairs:
-        if got.shape != want.shape or not bool(got.isfinite().all() and want.isfinite().all()):
-            return None
-        got, want = got.double().flatten(), want.double().flatten()
-        size = want.square().sum()
-        factor = float((got * want).sum() / size) if size > 0 else 0.0
-        if factor <= 0 or not _close(got, factor * want):
-            return None
-        factors.append(factor)
-    alike = max(factors) - min(factors) < 1e-3 * max(factors)
-    if alike:
-        return f"every number is {_plain(factors[0], 4)} times what it should be"
-    if all(want.numel() >= 3 for _, want in pairs):
-        k = max(range(len(factors)), key=lambda k: abs(math.log(factors[k])))
-        return f"all numbers are off by one factor, which depends on the input (here {_plain(factors[k], 4)})"
-    return None
 
 
 # --- the arguments ----------------------------------------------------------------------------------------------------
@@ -350,4 +246,4 @@ def shown(x: Any) -> str:
         return f"a tensor of shape {tuple(x.shape)}"
     if isinstance(x, Tensor):
         x = x.item()
-    return _plain(x, 6) if isinstance(x, float) else short(x, 40)
+    return plain(x, 6) if isinstance(x, float) else short(x, 40)
