@@ -254,11 +254,13 @@ FIGURES |= dict(recipe_figures())
 def self_attention_figures():
     for n, start, end in ((2, 0, 1), (9, 2, 8), (16, 0, 15), (12, 5, 6)):
         yield f"path {n}", lambda n=n, s=start, e=end: self_attention.path_lengths(words(n), s, e)
-    plane = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
+    planes = [[[1.0, 0], [0, 1], [1, 1], [-1, 1]], [[2.0, 0], [1, 0], [0, 0], [0, 0]], [[1.0, 1]] * 4, [[9.0, 9]] * 4]
     for query, scores in enumerate(([0.7, 0.7, 1.4, 0.0], [-3.0, 0.1, 2.0, -0.5], [0.0] * 4, [9.0, -9.0, 0.0, 1.0])):
-        share = np.exp(scores) / np.exp(scores).sum()
-        step = self_attention.Looking(plane, 2 * plane, np.array(scores), share, share @ plane, query, query > 1)
-        yield f"looking {query}", lambda step=step: self_attention.looking(step)
+        share, plane = np.exp(scores) / np.exp(scores).sum(), np.array(planes[query])
+        step = self_attention.Looking(words(4), plane, np.array(scores), share, share @ plane, query, "q · k")
+        yield f"looking {query}", lambda step=step: self_attention.looking(step, names=("water", "money"))
+    sizes = [10.0 ** np.linspace(-7, 1, 200) for _ in range(3)]
+    yield "gradients", lambda: self_attention.reaching_gradients((4, 64, 1024), sizes, [0.3 + 0.01 * s for s in sizes])
     for d in (1, 64, 1024):
         yield f"saturation {d}", lambda d=d: self_attention.saturation(d**0.5 * vectors(16), d)
 

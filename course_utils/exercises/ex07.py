@@ -344,7 +344,7 @@ def check_07_4(answer):
 
 def _score(H, D, rng):
     M = 2 * torch.randn(H, D, generator=rng)
-    return lambda query, keys: torch.einsum("bh,hd,bsd->bs", query, M, keys)
+    return lambda query, annotations: torch.einsum("bh,hd,bsd->bs", query, M, annotations)
 
 
 def _cell(n, H, rng):
@@ -352,7 +352,7 @@ def _cell(n, H, rng):
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=rng))
-    return lambda x, state: cell(x, state).detach()
+    return lambda input, state: cell(input, state).detach()
 
 
 # --- 07.5 alignment error rate ----------------------------------------------------------------------------------------
@@ -544,7 +544,7 @@ def _as_percentage(links, sure, possible):
 CHECKS = {
     "07_1": Check(check_07_1, [scores_of, _loop_score], gallery(MISTAKES_1)),
     "07_2": Check(check_07_2, [weights_of, _fast_softmax],
-                  [*gallery(MISTAKES_2), ("in place", _in_place_softmax, "argument number 1 in place")]),
+                  [*gallery(MISTAKES_2), ("in place", _in_place_softmax, "changed its argument `scores` in place")]),
     "07_3": Check(check_07_3, [contexts_of, torch.matmul],
                   [*gallery(MISTAKES_3), ("an einsum", _einsum_wrong, "This adds over the target")]),
     "07_4": Check(check_07_4, [bahdanau_step, _loop_step],
