@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.attention.costs import FILE, growth_exponent, measured
+from course_utils.attention.costs import growth_exponent, measured, path
 from course_utils.attention.socket import Plug
 from course_utils.attention.table import make
 from course_utils.layers.multihead import MultiHeadAttention
@@ -315,14 +315,14 @@ def save(rows: list[dict], kind: str) -> None:
     def key(row: dict) -> tuple:
         return tuple(row[name] for name in ("kind", "line", "side", "d_head", "N"))
 
-    kept = {key(row): row for row in (measured()["rows"] if FILE.exists() else [])}
+    kept = {key(row): row for row in (measured()["rows"] if path().exists() else [])}
     kept |= {key(row): row for row in ({"kind": kind, **row} for row in rows)}
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
     head = {"machine": f"{processor}, one thread, torch {torch.__version__}, Python {platform.python_version()}",
             "date": date.today().isoformat()}  # fmt: skip
     lines = ",\n".join(json.dumps(kept[k]) for k in sorted(kept))
-    FILE.write_text(f"{json.dumps(head)[:-1]}, \"rows\": [\n{lines}\n]}}\n", encoding="utf-8")
+    path().write_text(f"{json.dumps(head)[:-1]}, \"rows\": [\n{lines}\n]}}\n", encoding="utf-8")
 
 
 def main() -> None:

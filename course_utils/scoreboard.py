@@ -11,13 +11,14 @@ Nobody edits data/scoreboard.jsonl by hand. Notebooks read it with `values`, `ro
 """
 
 import json
-import os
 from collections.abc import Iterable
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
+
+from course_utils.data_files import data_folder, missing
 
 KEY = ("notebook", "model", "task", "seed", "split")
 COMMAND = "python -m benchmarks.scoreboard"
@@ -39,15 +40,14 @@ class Spread(NamedTuple):
 
 def path() -> Path:
     """data/scoreboard.jsonl beside the package, or in the folder that COURSE_DATA names."""
-    root = os.environ.get("COURSE_DATA")
-    return (Path(root) if root else Path(__file__).resolve().parents[1] / "data") / "scoreboard.jsonl"
+    return data_folder() / "scoreboard.jsonl"
 
 
 def read(file: Path | str | None = None) -> list[dict[str, Any]]:
     """Every row of the scoreboard, in file order."""
     file = path() if file is None else Path(file)
     if not file.is_file():
-        raise FileNotFoundError(f"there is no scoreboard {file}; make it with `{COMMAND}`.")
+        raise FileNotFoundError(missing(file, f"make the scoreboard with `{COMMAND}`"))
     board = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:

@@ -28,7 +28,7 @@ instead of `python3`).
 
     python3 start.py
 
-sets everything up in this folder (once: a few minutes, about 2.5 GB, and the network; from your instructor's stick:
+sets everything up in this folder (once: a minute, about 2.5 GB, and the network; from your instructor's stick:
 `python3 start.py --find-links FOLDER`) and opens JupyterLab on `my_notebooks/`, your own copy of `notebooks/`. It is
 never overwritten. To begin a notebook afresh, rename or delete your copy of it and start again.
 

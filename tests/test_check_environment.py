@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from importlib import metadata
@@ -34,9 +35,11 @@ def test_here_all_is_well():
 @pytest.mark.parametrize(
     ("lines", "what", "remedy"),
     [
-        (check.python((3, 10, 2)), "Python 3.10.2", "3.11, 3.12 or 3.13"),
-        (check.python((3, 14, 0)), "Python 3.14.0", "3.11, 3.12 or 3.13"),
+        (check.python((3, 10, 2)), "Python 3.10.2", "64-bit Python 3.11, 3.12"),
+        (check.python((3, 99, 0)), "Python 3.99.0", "64-bit Python 3.11, 3.12"),
+        (check.python((4, 11, 0)), "Python 4.11.0", "64-bit Python 3.11, 3.12"),
         (check.python((3, 12, 1), wide=False), "32-bit", "64-bit"),
+        (check.asserts(1), "every assert is dropped", "unset PYTHONOPTIMIZE"),
         (check.environment(Path("/usr")), "environment", "python3 start.py check"),
         (check.own_package(""), "nowhere", "it must come from"),
         (check.own_package("/elsewhere/course_utils/__init__.py"), "elsewhere", "python3 start.py"),
@@ -55,24 +58,40 @@ def test_conda_is_an_environment_too():
     assert only(check.environment(Path("/opt/conda"), conda="/opt/conda")).ok
 
 
-def test_packages_are_compared_with_the_lock():
+def test_packages_are_compared_with_the_lock_and_the_ranges():
     def version(name):
-        if name == "numpy":
+        if name in ("numpy", "uv"):
             raise metadata.PackageNotFoundError
-        return {"torch": "2.13.0+cpu", "matplotlib": "3.10.0"}.get(name, "1.0")
+        return {"torch": "2.13.0+cpu", "matplotlib": "3.10.9", "pillow": "13.1.0"}.get(name, "1.0")
 
-    lock = "# a\ntorch==2.13.0\n# b\nnumpy==2.4.6\n# c\nmatplotlib==3.11.2\n# --- what only its tests\n# d\npytest==9"
-    torch, numpy, matplotlib = check.packages(lock, version)
-    assert torch.ok and torch.what == "torch 2.13.0+cpu"
+    names = {"torch": "2.13.0", "numpy": "2.4.6", "matplotlib": "3.11.2", "pillow": "13.0.0", "scipy": "1.17.1",
+             "setuptools": "84.2.1", "uv": "0.13.9"}  # fmt: skip
+    lock = "".join(f"# why\n{name}=={wanted}\n" for name, wanted in names.items())
+    lock += "# --- what only its tests\n# d\npytest==9"
+    torch, numpy, matplotlib, pillow, scipy, setuptools = check.packages(lock, version)  # no line for a missing uv
+    assert torch == (True, "torch 2.13.0+cpu", "")
     assert not numpy.ok and numpy.what == "numpy is missing, 2.4.6 is needed" and "start.py" in numpy.remedy
-    assert not matplotlib.ok and "3.11.2 is needed" in matplotlib.what
+    assert matplotlib.ok and "3.10.9 (tested most: 3.11.2; pictures are not compared" in matplotlib.what
+    assert pillow.ok and pillow.what == "pillow 13.1.0 (tested most: 13.0.0)"
+    assert not scipy.ok and "scipy 1.0, 1.17.1 is needed" in scipy.what and setuptools.ok
+
+
+def test_without_packaging_only_the_lock_is_allowed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert not check.allows("torch>=2", "2.1")
+
+
+def test_an_optimised_python_is_seen():
+    command = [sys.executable, "-O", "-m", "course_utils.check_environment"]
+    done = finished(command, "the check of the environment", cwd=ROOT)
+    assert "FAIL  every assert is dropped" in done.stdout and done.returncode == 1
 
 
 def test_every_direct_dependency_has_a_line():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {line.split(">")[0].lower() for line in project["dependencies"]} | {"setuptools"}
+    names = {re.match(r"[\w.-]+", line)[0].lower() for line in project["dependencies"]} | {"setuptools", "uv"}
     assert set(check.direct((ROOT / "requirements.lock").read_text(encoding="utf-8"))) == names
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (  # floor, files and folders of course_utils that stand side by side
-    ("ground", {"checks", "seeds", "corpora", "text", "plots"}),
+    ("ground", {"checks", "data_files", "seeds", "corpora", "text", "plots"}),
     ("1, idea 1: one socket, many plugs", {"attention"}),
     ("1, above", {"layers"}),
     ("2, idea 2: one contract, every translator", {"seq2seq"}),

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,7 +228,7 @@ def test_the_shipped_model_is_checked(tmp_path, monkeypatch):
 
 
 def test_the_shipped_file_is_small_and_listed():
-    path = play_model.Path(play_model.__file__).parents[2] / "data" / play_model.MODEL_FILE
+    path = Path(play_model.__file__).parents[2] / "data" / play_model.MODEL_FILE
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert path.stat().st_size < 2_000_000 and digest == play_model.MODEL_SHA256
     assert f"`{digest}`" in (path.parent / "README.md").read_text(encoding="utf-8")

@@ -12,14 +12,27 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).resolve().parents[2] / "data" / "plug_costs.json"
+from course_utils.data_files import data_folder, missing
+
+
+def path() -> Path:
+    """data/plug_costs.json."""
+    return data_folder() / "plug_costs.json"
+
+
+def measured() -> dict[str, Any]:
+    """The file: "machine" (in words), "date" and "rows". A row has line, side ("ours" or a package), d_head, N, kind,
+    and f and fb, forward and forward + backward: milliseconds of kind "default" or "tuned", megabytes of "memory".
+    Raises FileNotFoundError if there is no such file."""
+    file = path()
+    if not file.is_file():
+        raise FileNotFoundError(missing(file))
+    return _read(file)
 
 
 @lru_cache(maxsize=1)
-def measured() -> dict[str, Any]:
-    """The file: "machine" (in words), "date" and "rows". A row has line, side ("ours" or a package), d_head, N, kind,
-    and f and fb, forward and forward + backward: milliseconds of kind "default" or "tuned", megabytes of "memory"."""
-    return json.loads(FILE.read_text(encoding="utf-8"))
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def curve(line: str, kind: str = "default", *, d_head: int = 16, side: str = "ours") -> dict[int, float]:

@@ -4,12 +4,12 @@ Rules, counts, check sums and licence (CC0) stand in data/README.md; grammar.py 
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from course_utils.corpora.pair import Agreement, Pair
+from course_utils.data_files import data_folder, missing
 
 TEST_BUCKETS = {"3-7": "test_03_07", "8-11": "test_08_11", "12-16": "test_12_16", "17-22": "test_17_22",
                 "23-30": "test_23_30"}
@@ -19,8 +19,7 @@ COLUMNS = ("source", "target", "source_tags", "target_tags", "sure", "possible",
 
 def folder() -> Path:
     """Where the split files lie: data/mini_en_fr beside the package, or under the folder that COURSE_DATA names."""
-    root = os.environ.get("COURSE_DATA")
-    return (Path(root) if root else Path(__file__).resolve().parents[2] / "data") / "mini_en_fr"
+    return data_folder() / "mini_en_fr"
 
 
 def write_line(pair: Pair, held_out: Iterable[str] = ()) -> str:
@@ -63,7 +62,7 @@ def read_split(path: Path | str, limit: int | None = None) -> list[Pair]:
     path, pairs = Path(path), []
     remedy = "write it again with `python -m course_utils.corpora.generate`"
     if not path.is_file():
-        raise ValueError(f"no file {path}: {remedy}, or set COURSE_DATA to the folder that holds mini_en_fr")
+        raise ValueError(missing(path, f"{remedy}, or set COURSE_DATA to the folder that holds mini_en_fr"))
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
@@ -105,6 +104,6 @@ def corpus_hash() -> str:
     for name in SPLITS:
         path = folder() / f"{name}.tsv"
         if not path.is_file():
-            raise ValueError(f"no file {path}: write it with `python -m course_utils.corpora.generate`")
+            raise ValueError(missing(path, "write it with `python -m course_utils.corpora.generate`"))
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -1,7 +1,6 @@
 """The runs of notebook 04: remembering over gaps, and language models of characters on real plays."""
 
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +8,11 @@ from torch import nn
 
 from course_utils.corpora.long_memory import SYMBOLS, MemoryBatches, draw_memories
 from course_utils.corpora.plays import load_text, play_vocabulary, plays_hash
+from course_utils.data_files import data_folder
 from course_utils.experiments.experiment import Experiment, Recipe
 from course_utils.metrics import perplexity
 from course_utils.models.language_model import CharLanguageModel, Streams, save_model, streams_loss, total_nll
+from course_utils.models.play_model import MODEL_FILE
 from course_utils.seeds import seed_everything
 from course_utils.training import train
 
@@ -96,7 +97,7 @@ def train_and_keep(model, batches, *, checkpoint=None, **training):
     that the course ships."""
     history = train_on_streams(model, batches, checkpoint=checkpoint, **training)
     if checkpoint is not None and len(history) == training["steps"]:
-        save_model(Path(__file__).resolve().parents[2] / "data" / "play_model.npz", model, play_vocabulary())
+        save_model(data_folder() / MODEL_FILE, model, play_vocabulary())
     return history
 
 
