@@ -76,7 +76,8 @@ def test_no_test_waits_for_a_program_without_a_limit():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             call = ast.unparse(node) if isinstance(node, ast.Call) else ""
             if re.match(r"subprocess\.(run|call|check_call|check_output)\(|\w+\.communicate\(", call):
-                assert re.search(r"\btimeout=|\*\*", call), f"{path.name}:{node.lineno} waits for ever: use limits.finished"
+                limit = re.search(r"\btimeout=|\*\*", call)
+                assert limit, f"{path.name}:{node.lineno} waits for ever: use limits.finished"
 
 
 def test_a_program_that_hangs_is_named_and_what_it_said_is_shown():
