@@ -50,7 +50,7 @@ def attention(n: int, scores: bool = True) -> AttentionStep:
         model="Bahdanau 2015", source=words(n), written=words(n)[1:], annotations=vectors(n, 40), query=vectors(40),
         scores=8 * vectors(n) if scores else None, weights=weights(n), context=vectors(40), state=vectors(40),
         words=(("international", 0.9), ("le", 0.1), ("la", 0.0), ("<end>", 0.0)),
-        captions=("The query is the previous state sᵢ₋₁; eᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
+        captions=("The query is the previous state sᵢ₋₁; αᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
         labels=("query sᵢ₋₁", "context Cᵢ", "tanh(W[sᵢ; Cᵢ])"),
     )  # fmt: skip
 
@@ -89,6 +89,9 @@ def figures():
     history = (np.arange(1, 301), 4 * np.exp(-np.arange(300) / 80) + 0.1)
     yield from {
         "lengths": lambda: plots.length_curve(models, BUCKETS, trained=3, title="A title"),
+        "rows of two kinds": lambda: plots.length_curve(
+            {"sentences": models, "words": models}, BUCKETS, score=("exact match", "rate per word"), low=(0, 0.5)),
+        "bars in groups": lambda: plots.bars_with_seeds({"a": [0.5, 0.6], "b": [0.2]}, groups=[0, 1]),
         "lengths in rows": lambda: plots.length_curve({"Equal time": models, "Converged": models}, BUCKETS, trained=3),
         "seven lines, all ending at 0": lambda: plots.length_curve(seven, BUCKETS),
         "gaps": lambda: plots.length_curve(gap, BUCKETS, trained=5),
@@ -496,6 +499,8 @@ def test_wrong_shapes_are_refused():
         "too many lines": (lambda: plots.length_curve({str(k): [[0.0]] for k in range(8)}, ["3-7"]), "at most 7"),
         "seeds": (lambda: plots.length_curve({"a": [0.0, 1.0]}, ["3-7", "8-11"]), "seeds x 2 points"),
         "trained": (lambda: plots.length_curve({"a": [[0.0]]}, ["3-7"], trained=2), "trained=2"),
+        "scores": (lambda: plots.length_curve({"a": [[0.0]]}, ["3-7"], score=("b", "c")), "one per row"),
+        "groups": (lambda: plots.bars_with_seeds({"a": [0.0]}, groups=[0, 1]), "one number per bar"),
         "map": (lambda: plots.alignment_map(words(2), words(3), weights(2, 3)), "(2, 3)"),
         "memory lines": (lambda: long_memory.measured_lines({"a": [[1, 2]]}, ["0"], xlabel="", ylabel=""), "seeds x 1"),
         "reach": (lambda: long_memory.reach_grid(np.ones((2, 5)), 2), "segments of equal length"),
@@ -555,3 +560,16 @@ def test_marking_finds_the_longest_common_part():
         ("a", True), ("x", False), ("c", True), ("d", True), ("d", False)
     ]  # fmt: skip
     assert plots.mark_words([], ["a"]) == [("a", False)] and plots.mark_words(["a"], []) == []
+
+
+def test_lines_and_bars_show_the_mean():
+    line = plots.length_curve({"a": [[0.0, 1.0], [0.0, 0.4], [0.9, 0.4]]}, ["3-7", "8-11"]).axes[0].lines[-1]
+    assert line.get_ydata().tolist() == pytest.approx([0.3, 0.6])
+    bar = plots.bars_with_seeds({"a": [0.0, 0.0, 0.9]}).axes[0].patches[0]
+    assert bar.get_width() == pytest.approx(0.3)
+
+
+def test_a_map_prints_what_is_above_five_hundredths():
+    figure = plots.alignment_map(["a", "b", "c"], ["d"], [[0.05, 0.06, 0.998]])
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {".06", "1"} <= texts and ".05" not in texts
