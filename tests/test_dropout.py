@@ -82,6 +82,21 @@ def test_every_place_drops_in_training(name):
     assert {module.p for module in with_some.values()} == {0.3}
 
 
+CALLS = {"fixed context": 3, "attentive": 3, "bahdanau": 3}  # both embeddings, before the output
+CALLS |= {name: places + 1 for name, (_, _, places) in MODELS.items() if name.startswith("transformer,")}  # both sides
+CALLS |= {f"tagger, {kind}": 1 if kind == "jordan" else 2 for kind in KINDS}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_nothing_is_dropped_twice(name):
+    model, calls = build(name, 0.3).train(), []
+    for module in places(model).values():
+        module.register_forward_hook(lambda *_: calls.append(1))
+    MODELS[name][1](model)
+    assert len(calls) == CALLS.get(name, MODELS[name][2])
+
+
 class Nothing(nn.Module):
     """Everything is dropped."""
 

@@ -1,5 +1,6 @@
 """No test can hang: whatever an item waits for, in set-up, run or tear-down, it fails and says so; the rest runs on."""
 
+import ast
 import os
 import re
 import sys
@@ -68,6 +69,15 @@ def test_an_item_that_hangs_fails_and_the_rest_runs_on(tmp_path):
     assert said == {("running", name) for name in run} | others, report
     assert re.search(r"no end after 2 s: \w+ ?\w+ hanging\.ipynb", report), report
     assert re.search(r"\b2 passed\b", report), report  # the quick one, and the one whose tear-down hangs
+
+
+def test_no_test_waits_for_a_program_without_a_limit():
+    for path in Path(__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            call = ast.unparse(node) if isinstance(node, ast.Call) else ""
+            if re.match(r"subprocess\.(run|call|check_call|check_output)\(|\w+\.communicate\(", call):
+                limit = re.search(r"\btimeout=|\*\*", call)
+                assert limit, f"{path.name}:{node.lineno} waits for ever: use limits.finished"
 
 
 def test_a_program_that_hangs_is_named_and_what_it_said_is_shown():

@@ -1,6 +1,7 @@
 """Every line of the table of plugs is held to what the plug does: products, future, pads, neighbours."""
 
 import copy
+import functools
 import itertools
 import math
 
@@ -268,9 +269,21 @@ def halved(name, dtype, autocast, N=150, scale=None):
             assert grad is None or grad.isfinite().all()
 
 
+@functools.cache
+def torch_can(dtype):
+    """Told to use kernels for AVX2 alone, on a processor with AMX, torch packs bfloat16 for kernels it then lacks."""
+    x = torch.ones(1, 1, 150, D_HEAD, dtype=dtype)
+    try:
+        return torch.nn.functional.scaled_dot_product_attention(x, x, x).isfinite().all()
+    except RuntimeError:
+        return False
+
+
 @pytest.mark.parametrize("dtype, autocast", [(torch.float16, False), (torch.bfloat16, False), (torch.bfloat16, True)])
 @pytest.mark.parametrize("name", PLUGS)
 def test_half_precision_is_float32_to_rounding(name, dtype, autocast):
+    if not torch_can(dtype):
+        pytest.skip(f"torch itself cannot attend in {dtype} with ATEN_CPU_CAPABILITY set so on this processor")
     for got, expected in halved(name, dtype, autocast):
         assert got.dtype == dtype
         torch.testing.assert_close(got.float(), expected, rtol=0, atol=ROUNDING[dtype])
