@@ -133,7 +133,7 @@ def home(tmp_path, monkeypatch):
     """A home folder and a PATH of one's own; what the real machine holds in /usr and /opt stays out."""
     for name in ("PYENV_ROOT", "CONDA_PREFIX", "MAMBA_ROOT_PREFIX", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(start.Path, "home", classmethod(lambda _: tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(start, "FETCHED", tmp_path / ".python")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path
