@@ -183,8 +183,11 @@ def fetch_python() -> str | None:
         if uv:
             env.update(uv_settings("", env))
             subprocess.run([uv, "python", "install", "--quiet", version], capture_output=True, env=env)
-    return next(filter(None, map(usable, glob.glob(str(FETCHED / "*" / ("python.exe" if WINDOWS else "bin/python3"))))),
-                None)  # fmt: skip
+    found = map(usable, glob.glob(str(FETCHED / "*" / ("python.exe" if WINDOWS else "bin/python3"))))
+    python = next(filter(None, found), None)
+    if python is None:
+        shutil.rmtree(FETCHED, ignore_errors=True)
+    return python
 
 
 def go_on_with_another_python(problem: str, arguments: list[str]) -> int:
