@@ -7,6 +7,7 @@ nbval 0.11 executes a notebook and compares the text of its outputs. Added here:
 - what an Output widget catches is not taken for output of the cell; a slow message has 60 s to arrive, not 5;
 - with `-n 2` a file stays with one process, since a notebook is one kernel; what runs a notebook once more (the student
   edition, the browser) goes to whichever process is free;
+- no test can hang: setting up, running and tearing down an item, a notebook's cell too, each have `test_limit` seconds;
 - the last item of a notebook is its cost: the CPU seconds of its kernel beside the budget (it fails above twice the
   budget) and how many of its output cells are compared. A notebook that computes or compares nothing fails.
 """
@@ -26,6 +27,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
 from kernels import surroundings  # noqa: E402
+from limits import at_most  # noqa: E402
 
 os.environ.update(surroundings())
 
@@ -36,6 +38,7 @@ PATIENCE = 60  # seconds a message may take after the cell has replied
 
 def pytest_addoption(parser):
     parser.addini("notebook_budget", "CPU seconds a notebook may take; it fails above twice as many", default="60")
+    parser.addini("test_limit", "seconds that an item's set-up, run and tear-down may each take", default="900")
     parser.addini("notebook_floor", "CPU seconds a notebook takes at least, if it does anything", default="1")
 
 
@@ -49,6 +52,22 @@ class Files(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config, log):
     return Files(config, log)
+
+
+# ------------------------------------------------------------------------------------- no test can hang
+
+
+def limited(what: str):
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def hook(item):
+        with at_most(float(item.config.getini("test_limit")), f"{what} {item.nodeid}"):
+            return (yield)
+
+    return hook
+
+
+pytest_runtest_setup, pytest_runtest_call = limited("setting up"), limited("running")
+pytest_runtest_teardown = limited("tearing down")
 
 
 # ----------------------------------------------------------------------------------- comparing outputs

@@ -188,6 +188,46 @@ def sure_mass(maps: Sequence[Tensor], pairs: Sequence[Pair]) -> float:
     return total / words
 
 
+def looks(maps: Sequence[Tensor], pairs: Sequence[Pair]) -> dict[str, float]:
+    """Where the largest weight of each target word falls, as shares of the target words that have a sure link.
+
+    "own": a source word linked to it, surely or possibly. Else "next" or "previous": a source word surely linked to the
+    target word after or before it. Else "elsewhere". `maps`: of `forced_attention`. (A source word that belongs to both
+    neighbours counts as "next".)
+    """
+    _check_gold(pairs)
+    count = {"own": 0, "next": 0, "previous": 0, "elsewhere": 0}
+    for weights, pair in zip(maps, pairs, strict=True):
+        for i in {i for _, i in pair.sure}:
+            j = int(weights[i].argmax())
+            wanted = (("own", (j, i) in pair.possible | pair.sure), ("next", (j, i + 1) in pair.sure),
+                      ("previous", (j, i - 1) in pair.sure), ("elsewhere", True))  # fmt: skip
+            count[next(where for where, there in wanted if there)] += 1
+    total = sum(count.values())
+    return {where: n / total for where, n in count.items()}
+
+
+def rate_per_word(share: float, lengths: Sequence[int]) -> float:
+    """The chance r of getting one word right under which `share` of sentences of these `lengths` (words, END included)
+    would be right in every word: the mean of r^length equals `share`.
+
+    It treats all words as equally hard and their errors as independent. nan where no sentence at all is right: then
+    no rate can be told from it.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share={share} must be between 0 and 1: a share of sentences.")
+    if not len(lengths) or min(lengths) < 1:
+        raise ValueError("lengths must be positive and at least one: words of each sentence, END included.")
+    if share == 0.0:
+        return math.nan
+    low, high = 0.0, 1.0
+    for _ in range(50):  # bisection: the mean of r^length rises with r
+        middle = (low + high) / 2
+        below = sum(middle**n for n in lengths) / len(lengths) < share
+        low, high = (middle, high) if below else (low, middle)
+    return high
+
+
 def _batches(model, pairs, source_vocab, target_vocab, batch_size):
     return (batch.to(device_of(model)) for batch in Batches(pairs, source_vocab, target_vocab, batch_size).once())
 

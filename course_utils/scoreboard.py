@@ -120,6 +120,11 @@ def _one_run(found: list[dict[str, Any]], score: str) -> list[float]:
     return [row["scores"][score] for row in found]
 
 
+def by_split(score: str, splits: Iterable[str], **which: Any) -> list[list[float]]:
+    """`values` on several splits, as seeds x splits: what a curve is made of."""
+    return [list(run) for run in zip(*(values(score, split=split, **which) for split in splits), strict=True)]
+
+
 def table(
     score: str, found: Iterable[dict[str, Any]], *, by: str = "model", across: str = "split"
 ) -> dict[str, dict[str, Spread]]:

@@ -11,10 +11,14 @@ from __future__ import annotations
 import io
 import math
 import os
+import signal
 import sys
+import threading
 import time
+import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -131,8 +135,10 @@ def train(
         stop_after: stop after this many updates of the `steps` that the schedule is made for.
         progress: one bar that ends as one line; `log_every` updates between two moves of it.
 
-    Interrupting (Ctrl-C, the stop button) returns the history so far with `interrupted` set; the model is usable.
+    Interrupting (Ctrl-C, the stop button) returns the history so far with `interrupted` set; the model is usable. A
+    checkpoint that is being written or read is finished first.
     Raises FloatingPointError when loss or gradient is not finite; the weights are then those before that update.
+    ValueError: a setting or a batch that cannot be trained with, weights in half precision, gradients switched off.
     """
     settings = dict(
         steps=steps, lr=lr, warmup=warmup, clip=clip, weight_decay=weight_decay, label_smoothing=label_smoothing,
@@ -148,10 +154,12 @@ def train(
         torch.manual_seed(seed)
         try:
             parameters = [p for p in model.parameters() if p.requires_grad]
+            _check_parameters(parameters)
             optimizer = _adamw(parameters, lr, weight_decay)
             device = parameters[0].device
             if checkpoint is not None and Path(checkpoint).exists():
-                history = _resume(checkpoint, model, optimizer, batches, coins, settings)
+                with _uninterrupted():
+                    history = _resume(checkpoint, model, optimizer, batches, coins, settings)
             saved_seconds, resumed_at, started = history.cpu_seconds, len(history), time.process_time()
             stream = batches.forever()
             model.train()
@@ -186,7 +194,11 @@ def train(
         history.message = _ending(history, steps, stop_after, max_seconds)
         moved = len(history) > resumed_at and not history.interrupted  # an interrupted update may be half done
         if checkpoint is not None and moved:
-            _save(checkpoint, model, optimizer, batches, coins, settings, history)
+            try:
+                _save(checkpoint, model, optimizer, batches, coins, settings, history)
+            except KeyboardInterrupt:
+                history.interrupted = True
+                history.message = _ending(history, steps, stop_after, max_seconds)
     if bar:
         bar.finish(history.message)
     elif len(history) < min(steps, stop_after or steps):
@@ -227,8 +239,6 @@ def _update(model, batch, optimizer, parameters, rate, coins, settings, objectiv
 
 
 def _adamw(parameters: list[Tensor], lr: float, weight_decay: float) -> torch.optim.AdamW:
-    if not parameters:
-        raise ValueError("the model has no parameter to train; has requires_grad been switched off everywhere?")
     try:
         return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)  # five times faster on a CPU
     except RuntimeError:  # a device or type without the fused kernel
@@ -270,6 +280,21 @@ def _check_settings(
             raise ValueError(sentence + ".")
 
 
+def _check_parameters(parameters: list[Tensor]) -> None:
+    if not parameters:
+        raise ValueError("the model has no parameter to train; has requires_grad been switched off everywhere?")
+    if not torch.is_grad_enabled() or any(p.is_inference() for p in parameters):
+        raise ValueError(
+            "train needs gradients: call it outside torch.no_grad() and torch.inference_mode(), after "
+            "torch.set_grad_enabled(True), with a model that was built there."
+        )
+    half = next((p.dtype for p in parameters if p.dtype.itemsize < 4), None)
+    if half is not None:
+        raise ValueError(
+            f"the weights are {half}, where updates are lost in rounding: train model.float(), and halve it afterwards."
+        )
+
+
 def _check_batch(batch: Batch) -> None:
     if len(batch) == 0 or batch.n_tokens == 0:
         raise ValueError(f"an empty batch reached train (rows {batch.index}): it has no token to learn from.")
@@ -296,8 +321,27 @@ def describe(model) -> str:
     return f"{type(model).__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended: torch's writer answers it with an error of its own, and a model that is
+    being filled would be half of one run and half of another."""
+    own = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(own):  # here it does not arrive anyway
+        yield
+        return
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *arguments: pressed.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, own)
+    if pressed:
+        own(*pressed[0])
+
+
 def _save(path, model, optimizer, batches, coins, settings, history) -> None:
-    """Write to a neighbouring file, then rename: whoever reads `path` finds the old checkpoint or the new one."""
+    """Write to a neighbouring file, then rename: whoever reads `path` finds the old checkpoint or the new one. The
+    neighbour's name is this call's alone, since another kernel may be writing the same checkpoint."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
@@ -311,15 +355,16 @@ def _save(path, model, optimizer, batches, coins, settings, history) -> None:
         "coins": coins.get_state(),
         "history": asdict(history),
     }
-    unfinished = path.with_name(path.name + ".tmp")
-    try:
-        with open(unfinished, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    with _uninterrupted():
+        try:
+            with open(unfinished, "wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _read(path) -> dict:

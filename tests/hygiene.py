@@ -25,7 +25,7 @@ CORE = re.compile(r"## (\d+) · \S.* · (\d+) min")
 MOST_MINUTES, WORDS_A_MINUTE, LINES_A_MINUTE = 60, 150, 10
 OLD = {  # first editions: not yet cut into core and at home. A second edition leaves this set, and it must run empty
     "01_word_embeddings", "02_recurrent_networks", "03_lstm", "04_training_recurrent_networks", "05_normalization",
-    "06_seq2seq_fixed_context", "07_attention", "13_self_attention", "14_multi_head_attention",
+    "06_seq2seq_fixed_context", "14_multi_head_attention",
     "15_positional_encoding", "16_transformer", "17_training_transformers", "20_sparse_attention",
     "21_learned_sparsity", "22_low_rank_and_kernels", "23_long_memory", "24_the_race",
 }  # fmt: skip

@@ -149,7 +149,8 @@ def test_the_last_norm_and_the_layout_are_used():
     with torch.no_grad():
         pre.norm.weight.zero_()
         pre.norm.bias.zero_()
-    assert torch.equal(pre(ROW)[0], pre.output.bias.expand(6, -1)) and not list(post.norm.parameters())
+    torch.testing.assert_close(pre(ROW)[0], pre.output.bias.expand(6, -1))
+    assert not list(post.norm.parameters())
     assert [tagger(positions=p).positions.layout for p in ("sinusoidal", "sinusoidal_halves")] == list(LAYOUTS)
 
 
@@ -166,3 +167,17 @@ def test_wrong_arguments_are_refused():
         with pytest.raises(ValueError) as error:
             do()
         assert said in str(error.value), said
+
+
+def test_equal_weights_are_a_plain_mean():
+    """The control: every word of the sentence weighs the same, pads nothing; order and queries change nothing."""
+    model = tagger(n_layers=1, n_heads=1, equal=True)
+    row = torch.tensor([[4, 5, 6, 7, PAD, PAD]])
+    maps = model.maps(row)[0, 0, 0]
+    assert torch.allclose(maps[:4, :4], torch.full((4, 4), 0.25, dtype=torch.float64)) and not maps[:, 4:].any()
+    before = model(row)
+    with torch.no_grad():
+        model.blocks[0].attention.in_proj.weight[:16].normal_()               # queries and keys
+    assert torch.equal(model(row), before)
+    with pytest.raises(ValueError, match="leaves no score"):
+        tagger(equal=True, positions="rotary")

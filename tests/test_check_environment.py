@@ -5,17 +5,16 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from limits import finished
 
 from course_utils import check_environment as check
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT = 120  # seconds for a program that a test starts
 
 
 def only(lines):
@@ -25,7 +24,7 @@ def only(lines):
 
 def test_here_all_is_well():
     command = [sys.executable, "-m", "course_utils.check_environment"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
+    done = finished(command, "the check of the environment", cwd=ROOT)
     lines = done.stdout.splitlines()
     failing = [line for line in lines if line.startswith("FAIL") and "memory" not in line]  # a CI machine may be busy
     assert not failing and "Traceback" not in done.stderr, done.stdout + done.stderr
@@ -85,7 +84,7 @@ def test_without_packaging_only_the_lock_is_allowed(monkeypatch):
 
 def test_an_optimised_python_is_seen():
     command = [sys.executable, "-O", "-m", "course_utils.check_environment"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
+    done = finished(command, "the check of the environment", cwd=ROOT)
     assert "FAIL  every assert is dropped" in done.stdout and done.returncode == 1
 
 
@@ -100,8 +99,7 @@ def test_every_direct_dependency_has_a_line():
 def test_more_than_one_thread_fails():
     code = "from course_utils import check_environment as c; print(*c.torch_works())"
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
+    done = finished([sys.executable, "-c", code], "the check of torch", cwd=ROOT, env=env)
     assert done.stdout.startswith("FAIL  torch computes with 2 threads") and "OMP_NUM_THREADS" in done.stdout
 
 
@@ -110,7 +108,7 @@ def test_a_broken_torch_fails_in_one_line_and_the_rest_still_answers(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: cannot open shared object file')")
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "course_utils.check_environment"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
+    done = finished(command, "the check of the environment", cwd=ROOT, env=env)
     assert done.returncode == 1 and "FAIL  torch does not work: ImportError: libtorch_cpu.so" in done.stdout
     assert "OK    data" in done.stdout and "Traceback" not in done.stderr
 
@@ -138,7 +136,7 @@ def test_room():
 def test_a_foreign_kernel_is_seen(tmp_path, monkeypatch):
     """A kernel 'python3' that another program registered for the user, with another Python, shadows ours."""
     other = tmp_path / "other" / "bin"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "other")], check=True, timeout=LIMIT)
+    finished([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "other")], "venv", check=True)
     python = next(path for path in (other / "python", tmp_path / "other/Scripts/python.exe") if path.exists())
     packages = next(path for path in (tmp_path / "other").rglob("site-packages"))
     (packages / "ours.pth").write_text(next(p for p in sys.path if p.endswith("site-packages")))

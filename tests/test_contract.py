@@ -76,7 +76,8 @@ def test_greedy_says_what_forward_says(name):
     words = greedy(model, BATCH.source, 6)
     assert len(words.unique()) > 1
     target_in = torch.cat([torch.full((len(words), 1), BEGIN), words[:, :-1]], 1)
-    assert torch.equal(model(BATCH.source, target_in).argmax(-1), words)
+    logits = model(BATCH.source, target_in)                                # in one call: other roundings than by steps
+    torch.testing.assert_close(logits.gather(-1, words.unsqueeze(-1)).squeeze(-1), logits.amax(-1))
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -118,8 +119,8 @@ def test_rows_may_leave_when_they_have_ended(name):
     memory, state, token = take_rows(memory, keep), take_rows(state, keep), token[keep]
     for t in (2, 3):
         logits, state, _ = model.step(token, state, memory)
-        token = logits.argmax(-1)
-        assert torch.equal(token, whole[keep][:, t])
+        token = whole[keep][:, t]                                         # of a larger batch: other roundings
+        torch.testing.assert_close(logits.gather(-1, token.unsqueeze(-1)).squeeze(-1), logits.amax(-1))
 
 
 # --- plugs that later notebooks bring: what they need, the socket and the contract carry ------------------------------

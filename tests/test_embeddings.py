@@ -21,6 +21,7 @@ from course_utils.experiments.nb01.next_word import (
     next_word_pairs,
     next_word_scores,
 )
+from course_utils.models import word2vec
 from course_utils.models.embeddings import (
     CBOW,
     SkipGram,
@@ -34,7 +35,7 @@ from course_utils.models.embeddings import (
 from course_utils.models.word2vec import build_word2vec, fit_word2vec, train_word2vec
 from course_utils.seeds import seed_everything
 from course_utils.text.vocabulary import BEGIN, END, UNK, Vocabulary
-from course_utils.training import train
+from course_utils.training import History, train
 
 # ---- counts, noise, thinning out -------------------------------------------------------------------------------------
 
@@ -265,6 +266,24 @@ def test_words_of_one_world_come_together(kind, capsys):
     assert not torch.equal(vectors.vectors, vectors.output_vectors) and vectors.counts.sum() == 600
 
 
+def test_train_word2vec_hands_every_setting_on(monkeypatch, tmp_path):
+    seen = {}
+
+    def spy(model, batches, **settings):
+        seen.update(settings, model=type(model).__name__, window=batches.window, batch_size=batches.batch_size,
+                    noise=batches.noise, order=batches.seed, width=model.input.weight.shape[1])  # fmt: skip
+        return History(loss=[1.0])
+
+    monkeypatch.setattr(word2vec, "train", spy)
+    given = dict(steps=7, lr=0.5, seed=3, progress=False, max_seconds=9.0, checkpoint=tmp_path / "c.pt")
+    train_word2vec(TWO_WORLDS, kind="cbow", d=6, window=3, batch_size=32, noise=8, subsample=None, **given)
+    assert seen.pop("objective") and seen == given | dict(
+        warmup=7, clip=None, weight_decay=0.0, model="CBOW", window=3, batch_size=32, noise=8, order=3, width=6
+    )
+    train_word2vec(TWO_WORLDS, epochs=2, batch_size=64, subsample=None)
+    assert seen["steps"] == 2 * round(600 / 64) and seen["lr"] == 2e-2
+
+
 def test_training_repeats_resumes_and_leaves_other_randomness_alone(tmp_path):
     options = dict(d=4, window=2, subsample=0.1, batch_size=64, steps=12, progress=False)
     torch.manual_seed(5)
@@ -327,7 +346,7 @@ def test_the_sum_forgets_order_and_concatenation_keeps_it():
 
 def test_one_previous_word_is_the_same_either_way():
     concatenated, summed = (next_word_model(context=1, combine=c) for c in ("concatenate", "sum"))
-    assert torch.equal(concatenated(torch.tensor([[3], [4]])), summed(torch.tensor([[3], [4]])))
+    torch.testing.assert_close(concatenated(torch.tensor([[3], [4]])), summed(torch.tensor([[3], [4]])))
 
 
 def test_equation_1_of_bengio():

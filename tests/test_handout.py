@@ -1,6 +1,5 @@
 """The student edition: no solutions, no outputs, stands on its own, runs from top to bottom with nothing solved."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import nbformat
 import pytest
 from handout import FILES, MARK, run, student_edition, write
 from hygiene import Book, identities, machine, metadata
+from limits import finished
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +99,7 @@ def test_start_py_says_that_the_student_edition_has_no_tests(course):
     (course / "start.py").write_text((ROOT / "start.py").read_text(encoding="utf-8"), encoding="utf-8")
     write(course / "out", course)
     for what in ("test", "handout"):
-        done = subprocess.run([sys.executable, str(course / "out/start.py"), what], capture_output=True, text=True)
+        done = finished([sys.executable, str(course / "out/start.py"), what], "start.py to refuse")
         assert done.returncode == 1 and "This is the student edition" in done.stderr and "Traceback" not in done.stderr
 
 

@@ -10,6 +10,7 @@ from plug_checks import (
     drawn,
     pads_do_not_matter,
     ragged,
+    same,
     same_function,
     the_future_does_not_matter,
     vectors,
@@ -112,7 +113,8 @@ def test_a_word_looks_at_itself_only_where_it_is_alone():
     own = weights[0, 0].diagonal()
     assert set(own.unique().tolist()) <= {0.0, 1.0}
     first, weights, _ = built()(x, x, v, causal=True, need_weights=True)
-    assert weights[0, 0, 0, 0] == 1 and torch.equal(first[0, 0, 0], v[0, 0, 0])
+    assert weights[0, 0, 0, 0] == 1
+    same(first[0, 0, 0], v[0, 0, 0])
 
 
 @torch.no_grad()
@@ -141,7 +143,7 @@ def test_more_rounds_find_more_and_err_less():
 @torch.no_grad()
 def test_buckets_go_by_direction_and_are_used_evenly():
     plug, x = built(n_buckets=64, rounds=2, d=16), vectors(1, 1, 20_000, 16)
-    assert torch.equal(plug.assign(x), plug.assign(7 * x))
+    assert torch.equal(plug.assign(x), plug.assign(8 * x))                # by a power of 2: no rounding moves a word
     assert not torch.equal(*plug.assign(x)), "two rounds draw the same rotations"
     share = torch.stack([bucket.flatten().bincount(minlength=64) for bucket in plug.assign(x)]) / 20_000
     assert share.min() > 0.7 / 64 and share.max() < 1.4 / 64, share

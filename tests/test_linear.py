@@ -7,6 +7,7 @@ from plug_checks import call, drawn, ragged, same, same_function, vectors
 
 from course_utils.attention import linear
 from course_utils.attention.linear import KernelState, LinearAttention, chunked
+from course_utils.attention.performer import PerformerAttention
 from course_utils.layers.multihead import MultiHeadAttention
 from course_utils.seq2seq.contract import take_rows
 
@@ -77,6 +78,23 @@ def test_the_state_is_the_sums_and_every_form_returns_it():
     state = plug(q[..., -2:, :], k, v, causal=True)[2]                    # 65 keys come along before the queries
     same(state.sums, expected)
     assert plug(q, k, v)[2] is None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("make", [LinearAttention, lambda: PerformerAttention(4, 8)])
+def test_a_state_goes_on_when_older_keys_come_along(make, masked):
+    """Keys 0-29 are in the state, 30-44 come with the call, before its queries: context and state count all three."""
+    plug, (q, k, v) = drawn(make), call(70, 70)
+    real = ragged(70) if masked else None
+    whole, _, end = plug(q, k, v, key_mask=real, causal=True)
+    before, after = (slice(0, 30), slice(30, 70))
+    masks = [None if real is None else real[:, part] for part in (before, after)]
+    _, _, state = plug(*(x[..., before, :] for x in (q, k, v)), key_mask=masks[0], causal=True)
+    kept = state.sums.clone()
+    out, _, last = plug(q[..., 45:, :], k[..., after, :], v[..., after, :], key_mask=masks[1], causal=True, state=state)
+    same(out, whole[..., 45:, :])
+    same(last.sums, end.sums)
+    same(state.sums, kept, "the state that was handed in is changed")
 
 
 def test_a_layer_decodes_with_the_state_and_beams_reorder_it():

@@ -171,7 +171,7 @@ def test_alibi_slopes_are_the_papers():
     [
         (lambda: MultiHeadAttention(12, 5), "d_model=12 cannot be cut into n_heads=5 equal heads: use 4 heads"),
         (lambda: MultiHeadAttention(12, 0), "n_heads must be a positive whole number"),
-        (lambda: MultiHeadAttention(12, 3, attention="soft"), "unknown attention 'soft'"),
+        (lambda: MultiHeadAttention(12, 3, attention="soft"), "unknown plug 'soft'"),
         (lambda: MultiHeadAttention(12, 3)(*[torch.zeros(1, 2, 10)] * 3), r"query must be \(batch, .*d_model=12\)"),
         (lambda: MultiHeadAttention(6, 2, rotary=RotaryPositions(3)), "the width must be even and positive, got 3"),
     ],

@@ -4,13 +4,13 @@ import base64
 import io
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from limits import finished
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image, PngImagePlugin
 from refresh import execute, tidy
@@ -121,7 +121,7 @@ def nbval(folder: Path, *options: str) -> dict[str, tuple[list[str], str]]:
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", str(ROOT / "pyproject.toml"), "--rootdir",
                str(folder), "-p", "no:cacheprovider", "--color=no", "-rfE", *options, str(folder)]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    report = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env).stdout
+    report = finished(command, "nbval", seconds=600, cwd=folder, env=env).stdout
     failed = re.findall(r"^(?:FAILED|ERROR) (\w+)\.ipynb::(\S.*?)(?: - .*)?$", report, re.M)
     names = [path.stem for path in folder.glob("*.ipynb")]
     return {name: ([item for book, item in failed if book == name], report) for name in names}

@@ -1,12 +1,16 @@
 """Every figure draws at every size, and can be read: large text, nothing cut off or written over, no colour alone."""
 
 import base64
+import importlib
+import inspect
 import json
+import pkgutil
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from legibility import check_legible
+from matplotlib import style as mpl_style
 from matplotlib.colors import to_rgb
 
 from course_utils import plots
@@ -46,7 +50,7 @@ def attention(n: int, scores: bool = True) -> AttentionStep:
         model="Bahdanau 2015", source=words(n), written=words(n)[1:], annotations=vectors(n, 40), query=vectors(40),
         scores=8 * vectors(n) if scores else None, weights=weights(n), context=vectors(40), state=vectors(40),
         words=(("international", 0.9), ("le", 0.1), ("la", 0.0), ("<end>", 0.0)),
-        captions=("The query is the previous state sᵢ₋₁; eᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
+        captions=("The query is the previous state sᵢ₋₁; αᵢⱼ = v · tanh(W sᵢ₋₁ + U hⱼ).",) * 6,
         labels=("query sᵢ₋₁", "context Cᵢ", "tanh(W[sᵢ; Cᵢ])"),
     )  # fmt: skip
 
@@ -85,6 +89,9 @@ def figures():
     history = (np.arange(1, 301), 4 * np.exp(-np.arange(300) / 80) + 0.1)
     yield from {
         "lengths": lambda: plots.length_curve(models, BUCKETS, trained=3, title="A title"),
+        "rows of two kinds": lambda: plots.length_curve(
+            {"sentences": models, "words": models}, BUCKETS, score=("exact match", "rate per word"), low=(0, 0.5)),
+        "bars in groups": lambda: plots.bars_with_seeds({"a": [0.5, 0.6], "b": [0.2]}, groups=[0, 1]),
         "lengths in rows": lambda: plots.length_curve({"Equal time": models, "Converged": models}, BUCKETS, trained=3),
         "seven lines, all ending at 0": lambda: plots.length_curve(seven, BUCKETS),
         "gaps": lambda: plots.length_curve(gap, BUCKETS, trained=5),
@@ -250,11 +257,13 @@ FIGURES |= dict(recipe_figures())
 def self_attention_figures():
     for n, start, end in ((2, 0, 1), (9, 2, 8), (16, 0, 15), (12, 5, 6)):
         yield f"path {n}", lambda n=n, s=start, e=end: self_attention.path_lengths(words(n), s, e)
-    plane = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
+    planes = [[[1.0, 0], [0, 1], [1, 1], [-1, 1]], [[2.0, 0], [1, 0], [0, 0], [0, 0]], [[1.0, 1]] * 4, [[9.0, 9]] * 4]
     for query, scores in enumerate(([0.7, 0.7, 1.4, 0.0], [-3.0, 0.1, 2.0, -0.5], [0.0] * 4, [9.0, -9.0, 0.0, 1.0])):
-        share = np.exp(scores) / np.exp(scores).sum()
-        step = self_attention.Looking(plane, 2 * plane, np.array(scores), share, share @ plane, query, query > 1)
-        yield f"looking {query}", lambda step=step: self_attention.looking(step)
+        share, plane = np.exp(scores) / np.exp(scores).sum(), np.array(planes[query])
+        step = self_attention.Looking(words(4), plane, np.array(scores), share, share @ plane, query, "q · k")
+        yield f"looking {query}", lambda step=step: self_attention.looking(step, names=("water", "money"))
+    sizes = [10.0 ** np.linspace(-7, 1, 200) for _ in range(3)]
+    yield "gradients", lambda: self_attention.reaching_gradients((4, 64, 1024), sizes, [0.3 + 0.01 * s for s in sizes])
     for d in (1, 64, 1024):
         yield f"saturation {d}", lambda d=d: self_attention.saturation(d**0.5 * vectors(16), d)
 
@@ -405,9 +414,39 @@ def test_a_figure_can_be_read(name):
 @pytest.mark.parametrize("name", ["lengths", "map 9", "step 9, word", "unrolled 9, frame 10", "steering 9", "marked"])
 def test_the_same_data_gives_the_same_bytes(name):
     first = plots.to_png(FIGURES[name]())
-    with mpl.rc_context({"font.size": 30, "axes.grid": True}):  # whatever the notebook has set
+    assert plots.to_png(FIGURES[name]()) == first and b"Matplotlib version" in first[:200]
+
+
+OWN = {  # a user's matplotlibrc
+    "text.usetex": True, "font.size": 30, "font.family": "serif", "axes.grid": True, "axes.labelcolor": "white",
+    "image.cmap": "jet", "image.origin": "lower", "lines.marker": "o", "lines.dashed_pattern": (9.0, 9.0),
+    "xtick.direction": "in", "xtick.labelbottom": False, "axes.unicode_minus": False, "axes.xmargin": 0.3,
+    "patch.edgecolor": "red", "patch.force_edgecolor": True, "scatter.edgecolors": "red", "figure.autolayout": True,
+    "legend.frameon": False, "path.sketch": (5, 100, 2), "text.parse_math": False, "text.antialiased": False,
+    "axes.formatter.use_mathtext": True, "hatch.color": "red", "errorbar.capsize": 9, "axes3d.grid": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["lengths in rows", "loss", "map 9", "step 9, word", "steering 9", "bars", "marked", "word map 6"]
+)
+def test_the_users_settings_do_not_reach_the_figures(name):
+    first = plots.to_png(FIGURES[name]())
+    with mpl.rc_context():
+        mpl_style.use("dark_background")
+        mpl.rcParams.update(OWN)
+        before = dict(mpl.rcParams)
         assert plots.to_png(FIGURES[name]()) == first
-    assert b"Matplotlib version" in first[:200]
+        assert dict(mpl.rcParams) == before, "and are as they were"
+
+
+def test_every_function_that_makes_a_figure_is_styled():
+    for info in pkgutil.iter_modules(plots.__path__):
+        module = importlib.import_module(f"course_utils.plots.{info.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            made = str(inspect.signature(function).return_annotation)
+            if function.__module__ == module.__name__ and not name.startswith("_") and "Figure" in made:
+                assert hasattr(function, "__wrapped__"), f"{info.name}.{name} makes a figure without @styled"
 
 
 def test_no_colour_stands_alone():
@@ -460,6 +499,8 @@ def test_wrong_shapes_are_refused():
         "too many lines": (lambda: plots.length_curve({str(k): [[0.0]] for k in range(8)}, ["3-7"]), "at most 7"),
         "seeds": (lambda: plots.length_curve({"a": [0.0, 1.0]}, ["3-7", "8-11"]), "seeds x 2 points"),
         "trained": (lambda: plots.length_curve({"a": [[0.0]]}, ["3-7"], trained=2), "trained=2"),
+        "scores": (lambda: plots.length_curve({"a": [[0.0]]}, ["3-7"], score=("b", "c")), "one per row"),
+        "groups": (lambda: plots.bars_with_seeds({"a": [0.0]}, groups=[0, 1]), "one number per bar"),
         "map": (lambda: plots.alignment_map(words(2), words(3), weights(2, 3)), "(2, 3)"),
         "memory lines": (lambda: long_memory.measured_lines({"a": [[1, 2]]}, ["0"], xlabel="", ylabel=""), "seeds x 1"),
         "reach": (lambda: long_memory.reach_grid(np.ones((2, 5)), 2), "segments of equal length"),
@@ -519,3 +560,16 @@ def test_marking_finds_the_longest_common_part():
         ("a", True), ("x", False), ("c", True), ("d", True), ("d", False)
     ]  # fmt: skip
     assert plots.mark_words([], ["a"]) == [("a", False)] and plots.mark_words(["a"], []) == []
+
+
+def test_lines_and_bars_show_the_mean():
+    line = plots.length_curve({"a": [[0.0, 1.0], [0.0, 0.4], [0.9, 0.4]]}, ["3-7", "8-11"]).axes[0].lines[-1]
+    assert line.get_ydata().tolist() == pytest.approx([0.3, 0.6])
+    bar = plots.bars_with_seeds({"a": [0.0, 0.0, 0.9]}).axes[0].patches[0]
+    assert bar.get_width() == pytest.approx(0.3)
+
+
+def test_a_map_prints_what_is_above_five_hundredths():
+    figure = plots.alignment_map(["a", "b", "c"], ["d"], [[0.05, 0.06, 0.998]])
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {".06", "1"} <= texts and ".05" not in texts

@@ -1,5 +1,7 @@
 """Every line of the table of plugs is held to what the plug does: products, future, pads, neighbours."""
 
+import copy
+import itertools
 import math
 
 import pytest
@@ -238,6 +240,59 @@ def test_the_map_is_the_function(name):
             q, k, v = inputs
             scores = (q @ k.transpose(-2, -1) / D_HEAD**0.5).masked_fill(weights == 0, -torch.inf)
             torch.testing.assert_close(scores.softmax(-1) @ v, fast, rtol=0, atol=1e-10)
+
+
+# --- half precision ---------------------------------------------------------------------------------------------------
+
+ROUNDING = {torch.float16: 0.01, torch.bfloat16: 0.08}                    # of contexts of size 1 to 4, measured x 2
+
+
+def halved(name, dtype, autocast, N=150, scale=None):
+    """(what the plug gives in half precision, what it gives in float32 on the same rounded vectors), call by call."""
+    plug = small(name).float()
+    full = copy.deepcopy(plug)
+    if not autocast:
+        plug = plug.to(dtype)
+    inputs = [x.to(dtype) for x in qkv(N, B=2)]
+    inputs[1][1, :, 0] = 0.0                                              # a pad is often a vector of zeros
+    if scale is not None:
+        inputs = [torch.full_like(x, scale) for x in inputs]
+    mask = torch.arange(N) >= torch.tensor([[0], [1]])
+    for causal, need_weights in itertools.product((False, True) if name in CAUSAL else (False,), (False, True)):
+        options = dict(key_mask=mask, causal=causal, need_weights=need_weights)
+        vectors = [x.clone().requires_grad_() for x in inputs]
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            got, *_ = plug(*vectors, **options)
+        yield got.detach(), full(*(x.float() for x in inputs), **options)[0].detach()
+        for grad in torch.autograd.grad(got.float().square().sum(), vectors, allow_unused=True):
+            assert grad is None or grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype, autocast", [(torch.float16, False), (torch.bfloat16, False), (torch.bfloat16, True)])
+@pytest.mark.parametrize("name", PLUGS)
+def test_half_precision_is_float32_to_rounding(name, dtype, autocast):
+    for got, expected in halved(name, dtype, autocast):
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.float(), expected, rtol=0, atol=ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("name", PLUGS)
+def test_large_numbers_in_float16(name):
+    """Vectors of 40: products of two, summed over 150 words, are far beyond 65,504, the last number of float16."""
+    for got, expected in halved(name, torch.float16, False, scale=40.0):
+        torch.testing.assert_close(got.float(), expected, rtol=0.01, atol=0.01)
+
+
+def test_half_precision_keeps_the_buckets():
+    """Rotations, centroids and lots are not rounded: the same pairs are looked at as in float32."""
+    x = qkv(150, B=2)[0].half()
+    for name in ("reformer", "routing"):
+        plug = small(name).float()
+        expected = plug.buckets(x.float(), None)
+        assert torch.equal(plug.half().buckets(x, None), expected)
+    plug, real = make("bigbird", D_HEAD, HEADS, 40_000, n_random=3), torch.ones(1, 40_000, dtype=torch.bool)
+    expected, _ = plug.draw(real, causal=False)
+    assert torch.equal(plug.bfloat16().draw(real, causal=False)[0], expected)
 
 
 # --- in the course's models -------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Tokens, vocabulary, batches and masks."""
 
+import hashlib
 import itertools
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from course_utils.corpora.mini import load_split
 from course_utils.corpora.pair import Pair
+from course_utils.corpora.parallel import jupyterlab_french
 from course_utils.text.batches import Batches, make_batch
 from course_utils.text.masks import causal_mask, padding_mask
 from course_utils.text.vocabulary import BEGIN, END, PAD, SPECIALS, UNK, Vocabulary, detokenise, tokenise
@@ -32,11 +34,35 @@ def vocabularies(pairs):
         ("the dogs' owner", "the dogs ' owner"),
         ("the 2nd of 3.5_x", "the 2nd of 3.5 _ x"),
         ("cafe\u0301", "café"),  # decomposed accent
+        ("l´eau l`eau l‘eau l′eau l‛eau l＇eau lʼeau l\x92eau", " ".join(["l' eau"] * 8)),
+        ("Aujourd‘hui qu´il pleut", "aujourd'hui qu' il pleut"),
+        ("est\u2010ce est\u2011ce est－ce", "est-ce est-ce est-ce"),
+        ("‘so’ 5′ 3` `x` rock ‘n roll – a–b", "‘ so ' 5 ′ 3 ` ` x ` rock ‘ n roll – a – b"),  # not between letters
+        ("cafe\u200b\u0301", "café"),  # an accent composes over a sign without ink
+        ("©\ufe0f 2021, w\ufe0for\ufe0fd", "© \ufe0f 2021 , word"),
+        ("\ufeff \u200b\ufe0f\u2060 \x00", ""),
         ("  \n", ""),
     ],
 )
 def test_tokenise(text, tokens):
     assert tokenise(text) == tuple(tokens.split())
+
+
+INVISIBLE = "\xad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\x00\x08\x7f\x80"
+
+
+@pytest.mark.parametrize("sign", INVISIBLE, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_a_sign_without_ink_changes_no_word(sign):
+    for text in ("The cat isn't here, it's 10:30.", "L'eau n'est-elle pas là ?"):
+        assert tokenise(sign.join(text)) == tokenise(text) == tokenise(f"{sign} {text} {sign}")
+    assert tokenise(f"{sign} {sign}{sign}") == ()
+
+
+def test_the_courses_own_text_is_cut_as_ever():
+    """Every measurement rests on these tokens: a change of `tokenise` must not move them."""
+    found = [side for pair in jupyterlab_french() for side in (pair.source, pair.target)]
+    found += [tokenise(detokenise(side)) for pair in load_split("train")[:2000] for side in (pair.source, pair.target)]
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:16] == "e81647b08226c604"
 
 
 @pytest.mark.parametrize("line", ["l' eau n' est pas là .", "a man ( in blue ) , who sings ?", "« oui » !"])

@@ -4,14 +4,16 @@ import itertools
 import math
 import os
 import pickle
-import subprocess
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from limits import finished
 from tiny_models import TinyAttention, copy_task
 from torch import nn
 
@@ -80,7 +82,7 @@ def test_loss_is_the_mean_over_real_tokens_and_ignores_pads():
     loss = token_loss(logits, target)
     assert float(loss) == pytest.approx(float(sum(by_hand)) / 5, abs=1e-12)
     wider = torch.cat([logits, 100 * torch.ones(2, 4, 7, dtype=torch.float64)], 1)
-    assert token_loss(wider, F.pad(target, (0, 4), value=PAD)).equal(loss)
+    assert float(token_loss(wider, F.pad(target, (0, 4), value=PAD))) == pytest.approx(float(loss), abs=1e-12)
     smooth = [0.9 * nll + 0.1 * -logits[b, t].log_softmax(-1).mean() for nll, (b, t) in
               zip(by_hand, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)], strict=True)]  # fmt: skip
     assert float(token_loss(logits, target, 0.1)) == pytest.approx(float(sum(smooth)) / 5, abs=1e-12)
@@ -90,6 +92,34 @@ def test_training_learns_to_copy():
     history, _, model = run(steps=300, warmup=10, lr=1e-2)
     assert history.loss[0] > 2 and sum(history.loss[-10:]) / 10 < 0.2
     assert not model.training
+
+
+@pytest.mark.parametrize("setting", [
+    dict(lr=1e-3), dict(warmup=1), dict(clip=0.1), dict(clip=None), dict(weight_decay=0.3), dict(weight_decay=0.0),
+    dict(label_smoothing=0.2), dict(teacher_forcing=0.5), dict(seed=1), dict(steps=13),
+], ids=str)  # fmt: skip
+def test_every_setting_is_used(setting):
+    """Each alone, with a value that is not torch's default, leads to other weights; named as it is, to the same."""
+    usual = dict(QUICK, lr=2e-3, clip=1.0, weight_decay=0.01, label_smoothing=0.0, teacher_forcing=1.0, seed=0)
+    (name,) = setting
+    plain = run(dropout=0.3)[1]
+    assert torch.equal(run(dropout=0.3, **{name: usual[name]})[1], plain)
+    assert not torch.allclose(run(dropout=0.3, **setting)[1], plain, rtol=0, atol=1e-6)
+
+
+def test_the_optimizer_is_adamw_with_this_decay():
+    """Torch's own AdamW with the same gradients, step by step; its decay is by the rate of the step."""
+    model, batches, *_ = copy_task()
+    other, stream, *_ = copy_task()
+    optimizer = torch.optim.AdamW(other.parameters(), lr=1.0, weight_decay=0.3)
+    for step, batch in enumerate(itertools.islice(stream.forever(), 5), 1):
+        optimizer.zero_grad()
+        token_loss(other(batch.source, batch.target_in), batch.target_out).backward()
+        torch.nn.utils.clip_grad_norm_(other.parameters(), 0.5)
+        optimizer.param_groups[0]["lr"] = learning_rate(step, 5, 1e-2, 2)
+        optimizer.step()
+    train(model, batches, steps=5, warmup=2, lr=1e-2, weight_decay=0.3, clip=0.5, progress=False)
+    torch.testing.assert_close(weights_of(model), weights_of(other), rtol=0, atol=1e-5)
 
 
 # ---- teacher forcing -------------------------------------------------------------------------------------------------
@@ -146,7 +176,8 @@ def test_an_objective_replaces_the_translation_loss(tmp_path):
 
     plain, wanted, _ = run(clip=None)
     same, got, _ = run(clip=None, objective=lambda model, batch: 4 * quarter(model, batch))
-    assert torch.equal(got, wanted) and same.loss == plain.loss
+    torch.testing.assert_close(got, wanted)
+    assert same.loss == pytest.approx(plain.loss)
     history, *_ = run(tmp_path, clip=None, objective=quarter)
     assert history.grad_norm[0] == pytest.approx(plain.grad_norm[0] / 4, rel=1e-5)
     for other in ({"label_smoothing": 0.1}, {"teacher_forcing": 0.5}):
@@ -322,19 +353,98 @@ class PressedWhileAppending(list):
         super().append(value)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process alone")
+@pytest.fixture
+def listens_to_ctrl_c():
+    """A run in the background (`nohup … &`) starts with SIGINT ignored, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+no_signal = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process alone")
+
+
+@no_signal
+@pytest.mark.parametrize("write", [1, 2, 3])  # after updates 5 and 10, and at the end
+def test_an_interrupt_during_a_checkpoint_write(write, tmp_path, monkeypatch, capsys, listens_to_ctrl_c):
+    """The file is finished first: torch's writer would answer Ctrl-C with an error of its own."""
+    save, calls = torch.save, itertools.count(1)
+
+    class Pressed:
+        def __init__(self, file):
+            self.file, self.flush, self.presses = file, file.flush, next(calls) == write
+
+        def write(self, data):
+            if self.presses:
+                os.kill(os.getpid(), signal.SIGINT)
+            self.presses = False
+            return self.file.write(data)
+
+    monkeypatch.setattr(torch, "save", lambda content, file: save(content, Pressed(file)))
+    try:
+        history, weights, model = run(tmp_path, checkpoint_every=5, progress=True)
+    except KeyboardInterrupt:
+        pytest.fail("Ctrl-C came out of train instead of the history")
+    monkeypatch.undo()
+    n = (5, 10, 12)[write - 1]
+    assert history.interrupted and len(history) == n == len(history.lr) and not model.training
+    assert capsys.readouterr().out.startswith(f"Interrupted: {n} of 12 steps")
+    assert weights_of(load_weights(copy_task()[0], tmp_path / "run.pt")).equal(weights)
+    assert run(tmp_path)[1].equal(run()[1]) and [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@no_signal
+def test_an_interrupt_while_a_checkpoint_is_read(tmp_path, monkeypatch, listens_to_ctrl_c):
+    """The model is that of the checkpoint, not half of it."""
+    part, weights, _ = run(tmp_path, stop_after=5)
+    fill = training._fill
+    monkeypatch.setattr(training, "_fill", lambda *them: os.kill(os.getpid(), signal.SIGINT) or fill(*them))
+    history, now, _ = run(tmp_path)
+    assert history.interrupted and now.equal(weights)
+
+
+@pytest.mark.parametrize("own", [signal.SIG_IGN, lambda *_: None])
+def test_whoever_handles_ctrl_c_otherwise_keeps_doing_so(own, tmp_path, listens_to_ctrl_c):
+    signal.signal(signal.SIGINT, own)
+    history, *_ = run(tmp_path)
+    assert not history.interrupted and signal.getsignal(signal.SIGINT) is own
+
+
+def test_a_thread_writes_checkpoints_too(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        assert len(pool.submit(run, tmp_path).result(timeout=60)[0]) == 12
+
+
+def test_two_kernels_may_write_one_checkpoint(tmp_path, monkeypatch):
+    """While one writes, the other comes, writes and renames."""
+    save, calls = torch.save, itertools.count(1)
+
+    def overtaken(content, file):
+        if next(calls) == 1:
+            run(tmp_path, stop_after=3)
+        save(content, file)
+
+    monkeypatch.setattr(torch, "save", overtaken)
+    _, weights, _ = run(tmp_path, stop_after=4)
+    assert weights_of(load_weights(copy_task()[0], tmp_path / "run.pt")).equal(weights)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+@no_signal
 def test_a_real_signal_even_while_torch_still_loads(tmp_path):
     """Ctrl-C one moment after the start: in a fresh process the first optimizer takes a second to import."""
     for delay in (0.5, 4):
         code = (
             f"import sys, os, signal, threading; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
             "from tiny_models import copy_task; from course_utils.training import train\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background run, and inherited
             "model, batches, *_ = copy_task()\n"
             f"threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "history = train(model, batches, steps=10**6, warmup=10)\n"
             "assert history.interrupted and not model.training\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = finished([sys.executable, "-c", code], "Ctrl-C to stop a training", seconds=120)
         assert done.returncode == 0 and done.stderr == "", done.stderr
         assert done.stdout.startswith("Interrupted: ") and done.stdout.count("\n") == 1
 
@@ -412,6 +522,28 @@ def test_other_wrong_arguments():
         parameter.requires_grad_(False)
     with pytest.raises(ValueError, match="no parameter to train"):
         train(model, batches, **QUICK)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_precision_are_refused(dtype):
+    model, batches, *_ = copy_task()
+    model.output.to(dtype)  # one layer is enough
+    with pytest.raises(ValueError, match=rf"the weights are {dtype}, where .* train model\.float\(\)"):
+        train(model, batches, **QUICK)
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_one_sentence(without):
+    model, batches, *_ = copy_task()
+    with without(), pytest.raises(ValueError, match=r"train needs gradients: call it outside torch\.no_grad"):
+        train(model, batches, **QUICK)
+    with without():
+        model, batches, *_ = copy_task()
+    if without is torch.inference_mode:  # such weights never get a gradient
+        with pytest.raises(ValueError, match="train needs gradients"):
+            train(model, batches, **QUICK)
+    else:
+        assert len(train(model, batches, **QUICK)) == 12
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 3)])

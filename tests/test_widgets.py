@@ -183,11 +183,15 @@ EXPLORERS = {
 }  # fmt: skip
 
 FOUR = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
-THREE = tuple(torch.tensor(rows) for rows in ([[1.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]], [[2.0, 0], [1, -1]]))
+FLOOD = "the river flooded the bank".split()
+FIVE = torch.tensor([[0.0, 0, 0], [2, 0, 0], [1, 0, 1], [0, 0, 0], [1, 1, 0]])
+THREE = tuple(
+    torch.tensor(rows) for rows in ([[1.0, 1, 0], [0, 0, 1]], [[0.0, 0, 2], [1, 1, -1]], [[1.0, 0, 0], [0, 1, 0]])
+)
 EXPLORERS |= {
-    "four vectors": lambda: self_attention.four_vectors(FOUR, *THREE),
+    "one asks": lambda: self_attention.one_asks(FLOOD, FIVE, *THREE, ("water", "money"), query=4, moved=1),
     "width": self_attention.width_slider,
-    "mask painter": lambda: self_attention.mask_painter(FOUR, *THREE),
+    "mask painter": lambda: self_attention.mask_painter(FLOOD, FIVE, *THREE),
     "transformer": lambda: transformer_player(transformer(), SOURCE, TARGET, PAIRS[:2]),
     "pieces": lambda: piece_explorer(
         [[0.9, 0.5]] * 3, {p: [[0.1 * k, 0.0]] for k, p in enumerate(PIECES)}, ("3-7", "8-11"), trained=1

@@ -74,6 +74,7 @@ class BigBirdAttention(PatternAttention):
         self.window, self.n_global, self.n_random, self.block = window, n_global, n_random, block
         n = -(-longest // block)
         lot = torch.rand(n, n, generator=torch.Generator().manual_seed(seed))
+        lot = lot.argsort(-1).argsort(-1)                                 # ranks are whole numbers: half keeps them
         self.register_buffer("lot", lot, persistent=False)                # (blocks of queries, blocks of keys)
 
     def pattern(self, queries: Tensor, keys: Tensor, real: Tensor, causal: bool) -> Tensor:
@@ -94,7 +95,7 @@ class BigBirdAttention(PatternAttention):
         at = torch.arange(n, device=real.device)
         gap = at - at.unsqueeze(1)                                        # block of keys minus block of queries
         far = gap < -reach if causal else gap.abs() > reach
-        tickets = self.lot[:n, :n].masked_fill(~(far & exists.unsqueeze(1)), -1.0)          # (B or 1, n, n)
+        tickets = self.lot[:n, :n].masked_fill(~(far & exists.unsqueeze(1)), -1)            # (B or 1, n, n)
         best = tickets.topk(min(self.n_random, n), -1)
         return best.indices, best.values >= 0
 

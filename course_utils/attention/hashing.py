@@ -20,7 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.attention.linear import check_last_places
-from course_utils.attention.socket import Positions, allowed_pairs, check_socket, masked_softmax
+from course_utils.attention.socket import (
+    Positions,
+    allowed_pairs,
+    at_least_float32,
+    check_socket,
+    masked_softmax,
+    without_autocast,
+)
 from course_utils.attention.windows import as_heads
 from course_utils.checks import check_widths
 
@@ -38,14 +45,23 @@ class BucketAttention(nn.Module):
         check_widths(n_buckets=n_buckets, window=window, block=block)
         self.n_buckets, self.window, self.block = n_buckets, window, block
 
+    def _apply(self, fn, recurse=True):
+        """`.half()` leaves the buffers, by which buckets are cut, in float32: rounded they would cut others."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, now in self._buffers.items():
+            if now.dtype.itemsize < 4:
+                self._buffers[name] = before[name].float().to(now.device)
+        return self
+
     def assign(self, shared: Tensor) -> Tensor:
-        """(B, H, N, d) -> (rounds, B, H, N) long, from each vector alone."""
+        """(B, H, N, d) -> (rounds, B, H, N) long, from each vector alone; at least float32."""
         raise NotImplementedError(f"{type(self).__name__} must define assign(shared)")
 
     def buckets(self, shared: Tensor, key_mask: Tensor | None) -> Tensor:
         """The same, with pads in bucket `n_buckets`."""
-        with torch.no_grad():
-            buckets = self.assign(shared)
+        with torch.no_grad(), without_autocast(shared):                   # rounded, a word would change its bucket
+            buckets = self.assign(at_least_float32(shared))
         return buckets if key_mask is None else buckets.masked_fill(~key_mask.unsqueeze(1), self.n_buckets)
 
     def forward(
@@ -58,7 +74,7 @@ class BucketAttention(nn.Module):
         if T != S and not causal:
             raise ValueError(f"{T} queries and {S} keys: shared queries and keys are for self-attention only")
         x, v = as_heads(key), as_heads(value)
-        k, buckets = F.normalize(x, dim=-1), self.buckets(x, key_mask)
+        k, buckets = unit(x), self.buckets(x, key_mask)
         if T == S and mask is None and not need_weights:
             context = self.by_blocks(x, k, v, buckets, causal)
             return context.reshape(*query.shape[:-1], value.shape[-1]), None, None
@@ -115,9 +131,14 @@ class BucketAttention(nn.Module):
         bias = bias.where(mine == theirs, -torch.inf).flatten(0, 1)       # (B H n, block, width)
         q = F.pad(q * math.log2(math.e), (0, 0, 0, fill)).reshape(-1, self.block, q.shape[-1])
         scores = torch.baddbmm(bias, q, k.flatten(0, 1))
-        m = scores.detach().amax(-1, keepdim=True).clamp(min=2 * ALONE)
+        m = scores.detach().amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
         sums = (scores - m).exp2_() @ v.flatten(0, 1).transpose(-2, -1)
         return torch.cat([sums, m], -1).view(len(bucket), n * self.block, -1)[:, :N]
+
+
+def unit(x: Tensor) -> Tensor:
+    """(..., d) -> the same directions, of length 1; 0 stays 0 (in float16 too, which does not hold normalize's eps)."""
+    return F.normalize(at_least_float32(x), dim=-1).to(x.dtype)
 
 
 class HashAttention(BucketAttention):

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.attention.socket import Positions, allowed_pairs, check_socket
+from course_utils.attention.socket import Positions, allowed_pairs, at_least_float32, check_socket, without_autocast
 from course_utils.checks import check_equal_widths
 
 CHUNK = 64                                                                # words that share a table; 32 if d < 64
@@ -61,6 +61,17 @@ class LinearAttention(nn.Module):
             check_last_places(query, key, positions)
         if state is not None and (not causal or need_weights or mask is not None):
             raise ValueError("a state continues causal calls only, without need_weights or mask: pass state=None")
+        with without_autocast(query):                                     # sums over all keys: at least float32
+            context, weights, after = self._attend(
+                *(at_least_float32(x) for x in (query, key, value)), key_mask, causal, mask, need_weights, state
+            )
+        return context.to(value.dtype), None if weights is None else weights.to(value.dtype), after
+
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, key_mask: Tensor | None, causal: bool, mask: Tensor | None,
+        need_weights: bool, state: KernelState | None,
+    ) -> tuple[Tensor, Tensor | None, KernelState | None]:
+        """Which of the three forms: `forward` after its checks."""
         real = None if key_mask is None else key_mask.view(len(key_mask), *[1] * (key.ndim - 3), -1, 1)
         if need_weights or mask is not None:
             allowed = allowed_pairs(query, key, key_mask=key_mask, causal=causal, mask=mask)

@@ -61,4 +61,4 @@ class PerformerAttention(LinearAttention):
     def _along(self, x: Tensor) -> Tensor:
         if x.shape[-1] != len(self.directions):
             raise ValueError(f"features were drawn for heads {len(self.directions)} wide, these are {x.shape[-1]}")
-        return x @ self.directions                                        # (B, ..., T, m)
+        return x @ self.directions.to(x.dtype)                            # (B, ..., T, m)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.attention.hashing import BucketAttention
+from course_utils.attention.socket import at_least_float32, without_autocast
 from course_utils.checks import check_widths
 
 
@@ -47,7 +48,8 @@ class ClusterAttention(BucketAttention):
     def buckets(self, shared: Tensor, key_mask: Tensor | None) -> Tensor:
         buckets = super().buckets(shared, key_mask)
         if self.training and self.decay < 1:
-            self.follow(shared, buckets[0])
+            with without_autocast(shared):
+                self.follow(at_least_float32(shared), buckets[0])
         return buckets
 
     @torch.no_grad()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.attention.linear import check_last_places
-from course_utils.attention.socket import Positions, check_socket, masked_softmax
+from course_utils.attention.socket import Positions, at_least_float32, check_socket, masked_softmax
 from course_utils.attention.windows import as_heads
 from course_utils.checks import check_equal_widths, check_widths
 
@@ -73,7 +73,7 @@ class SinkhornAttention(nn.Module):
     def sort(self, key: Tensor, exists: Tensor | None, causal: bool) -> Tensor:
         """Keys (B, H, n, block, d), 0 at pads -> R (B, H, n, n): rows receive, columns are sent; 0 where forbidden."""
         exists = key.new_ones(key.shape[:4], dtype=torch.bool) if exists is None else exists
-        held, sums = exists.sum(-1, keepdim=True), key.sum(-2)            # (B, H, n, 1), (B, H, n, d)
+        held, sums = exists.sum(-1, keepdim=True), at_least_float32(key).sum(-2)            # (B, H, n, 1), (B, H, n, d)
         sent = sums / held.clamp(min=1)
         allowed = (held > 0).transpose(-2, -1) & (held > 0)               # blocks of pads neither send nor receive
         receiving = sent
@@ -82,8 +82,9 @@ class SinkhornAttention(nn.Module):
             seen = sums.cumsum(2) - sums + key[:, :, :, 0]                # all blocks before, and the own first word
             receiving = seen / (held.cumsum(2) - held + exists[..., :1]).clamp(min=1)
             allowed = (held > 0).transpose(-2, -1) & held.new_ones(n, n, dtype=torch.bool).tril(-1)
+        receiving, sent = receiving.to(key.dtype), sent.to(key.dtype)
         logits = self.W(receiving) @ sent.transpose(-2, -1) / (key.shape[-1] ** 0.5 * self.temperature)
-        return sinkhorn(logits, allowed, self.iterations, causal)
+        return sinkhorn(at_least_float32(logits), allowed, self.iterations, causal).to(key.dtype)
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, exists: Tensor | None, R: Tensor, causal: bool, need_weights: bool

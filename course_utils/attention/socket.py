@@ -17,6 +17,9 @@
 In boolean masks True = may attend, everywhere in the course. (`nn.MultiheadAttention` says the opposite.) Pads get
 weight exactly 0. A query with nothing to attend to has weights 0 and context 0, with finite gradients.
 
+In half precision (float16, bfloat16, or under autocast) a plug gives what it gives in float32, to rounding: sums over
+all keys, normalisers and the choice of buckets are made in float32 (`at_least_float32`).
+
 A plug starts with `check_socket(...)`, asks `allowed_pairs(...)` for what it may see, and refuses in one sentence
 what it cannot do.
 """
@@ -111,6 +114,16 @@ def places(n_queries: int, n_keys: int, device: torch.device | str = "cpu") -> P
     """The socket's default: keys stand at 0..S-1, the queries are the last T of those places."""
     keys = torch.arange(n_keys, device=device)
     return keys[n_keys - n_queries :] if n_queries <= n_keys else torch.arange(n_queries, device=device), keys
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x`, in float32 if its type is narrower: for sums over a sentence, and for what is compared before it is used."""
+    return x if x.dtype.itemsize >= 4 else x.float()
+
+
+def without_autocast(x: Tensor) -> torch.autocast:
+    """A block in which products keep their inputs' type; what is meant by `at_least_float32` stays so."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def masked_softmax(scores: Tensor, allowed: Tensor | None = None) -> Tensor:

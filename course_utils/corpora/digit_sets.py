@@ -99,7 +99,8 @@ class SetBatches:
         return torch.Generator().manual_seed((1_000_003 * self.seed + number) % 2**63)
 
     def state_dict(self) -> dict:
-        data = hashlib.sha256(self.sets.elements.numpy().tobytes()).hexdigest()[:12]
+        parts = (self.sets.elements, self.sets.mask, self.sets.labels)
+        data = hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()[:12]
         return {"data": f"{data} seed={self.seed} {self.shuffle_elements}", "batch_size": self.batch_size,
                 "drawn": self.drawn}  # fmt: skip
 

@@ -11,6 +11,7 @@
 Ids: 0 is the pad.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -188,8 +189,8 @@ class SequenceBatches:
             yield self.data.rows(order[place * self.batch_size : (place + 1) * self.batch_size].tolist())
 
     def state_dict(self) -> dict:
-        shape = "x".join(map(str, self.data.source.shape))
-        data = f"{shape} sum {int(self.data.source.sum())}, seed {self.seed}"
+        digest = hashlib.sha256(self.data.source.numpy().tobytes() + self.data.answer.numpy().tobytes())
+        data = f"{len(self.data)} sequences {digest.hexdigest()[:12]}, seed {self.seed}"
         return {"data": data, "batch_size": self.batch_size, "drawn": self.drawn}
 
     def load_state_dict(self, state: dict) -> None:

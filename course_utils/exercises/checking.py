@@ -27,19 +27,20 @@ every task with its rating, shapes and the two hints.
 
     whose stored output is  06.1 passed: ...
 
-In a "repair" exercise cell (2) holds the faulty function instead of a stub; unchanged, it is "not yet" too.
+In a "repair" exercise cell (2) holds the faulty function instead of a stub; unchanged, it is "not yet" too, and the
+diagnosis comes when something else has been tried.
 
-To write a check: a reference, a list of *mistakes* (functions that make the mistake; the docstring is the hint), a
-function that draws inputs, and one entry in the module's CHECKS with right answers, wrong ones and what their hint
-says. tests/test_exercises.py proves every entry: right answers pass, each wrong one gets its own hint and no other.
+To write a check: a reference (its parameters named as in the text), a list of *mistakes* (functions that make the
+mistake; the docstring is the hint), a function that draws inputs, and one entry in the module's CHECKS with right
+answers, wrong ones and what their hint says. What the task forbids goes into `judge(..., forbid=..., table=...)`.
+tests/test_exercises.py proves every entry: right answers pass, each wrong one gets its own hint and no other.
+The docstring of a check holds task, hints and solution; a student who asks for help sees the task alone.
 """
 
-import copy
 import functools
+import inspect
 import itertools
 import logging
-import math
-import numbers
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,10 +48,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_utils.exercises.conduct import (
+    LOOPS,
+    change,
+    copied,
+    fingerprint,
+    forbidden,
+    globals_read,
+    loop_in,
+    own_session,
+    unused,
+)  # fmt: skip
+from course_utils.exercises.differences import Failed, difference, parameters, same, short, told
+from course_utils.exercises.kinships import kinship
+
 log = logging.getLogger("course_utils.exercises")
 log.addHandler(logging.NullHandler())
-
-RTOL, ATOL = 1e-4, 1e-5
 
 
 @dataclass(frozen=True)
@@ -76,18 +89,23 @@ class NotYet(Exception):
 
 
 STUB = "replace the ... by your answer."
+UNTOUCHED = "the fault is still there: find it, repair it, and run the cell again."
+TEXTS: dict[str, str] = {}  # number -> task, hints and solution
+_student: list[Any] = []  # the answer being checked, last; some checks wrap it before they ask it
+_untouched: dict[Callable, Any] = {}  # planted fault -> fingerprint of the first answer that still had it
 
 
 def exercise(number: str, done: str, *, function: bool = True) -> Callable[[Callable], Callable[[Any], Result]]:
     """Decorator for `check(answer)`, which returns to say "right" and raises Hint or NotYet otherwise.
 
     `done` is said to whoever passes. With `function=False` the answer is a value. Whatever happens inside, the
-    decorated check prints one line and returns a Result.
+    decorated check prints one line and returns a Result; it runs under settings of its own and leaves the session's
+    as they were. Its docstring is the task alone: hints and solution stay in TEXTS, and nothing leads there.
     """
 
     def decorate(check: Callable[[Any], None]) -> Callable[[Any], Result]:
-        @functools.wraps(check)
         def run(answer: Any) -> Result:
+            _student.append(answer)
             try:
                 if answer is ... or answer is NotImplemented:
                     raise NotYet(STUB)
@@ -96,7 +114,8 @@ def exercise(number: str, done: str, *, function: bool = True) -> Callable[[Call
                         f"check the function itself, not what it returns: {run.__name__}(your_function), without "
                         f"brackets after its name (this is a {type(answer).__name__})."
                     )
-                check(answer)
+                with own_session():
+                    check(answer)
                 result = Result(True, f"{number} passed: {done}")
             except NotYet as so_far:
                 result = Result(False, f"{number} not yet: {so_far}")
@@ -106,9 +125,15 @@ def exercise(number: str, done: str, *, function: bool = True) -> Callable[[Call
                 log.exception("in the check of exercise %s", number)
                 said = f"the check itself stumbled over this answer ({type(error).__name__}); please report it."
                 result = Result(False, f"{number} look again: {said}")
+            finally:
+                _student.pop()
             print(result.message)
             return result
 
+        TEXTS[number] = inspect.getdoc(check) or ""
+        functools.update_wrapper(run, check)
+        del run.__wrapped__  # or help() and ?? would show the source of the check
+        run.__doc__ = TEXTS[number].partition("\nHint 1:")[0].strip()
         run.number = number
         return run
 
@@ -137,201 +162,93 @@ def hint_of(mistake: Callable) -> str:
 # --- asking a student's function --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Failed:
-    """In place of an outcome: the function raised, or changed what it was given."""
-
-    said: str
-    kind: str  # the exception's name, by which two failures are compared
-
-
 def judge(
     answer: Callable, inputs: Sequence[tuple], reference: Callable, mistakes: Sequence[Callable] = (),
-    planted: Callable | None = None,
+    planted: Callable | None = None, *, forbid: Sequence[str] = (), table: Callable | None = None,
 ) -> None:  # fmt: skip
     """Compare `answer` with `reference` on all `inputs` (tuples of arguments; they are copied for each call).
 
     If it is wrong, it is held against each mistake: the one that gives the same outcome on every input explains it. If
-    none does, the first difference is described. `planted` is the fault that a "repair" exercise begins with.
+    none does: what it uses and must not, else a variable of the notebook that it reads, else how its outcomes are
+    related to the right ones, else the first difference. `planted` is the fault that a "repair" exercise begins with;
+    left as it is, it is "not yet".
+
+    `forbid` names what even a right answer must not use: "a loop", "autograd", "nn.LSTM", ... (conduct.FORBIDDEN);
+    `table(*arguments)` gives sizes such as (T, T) that no tensor may have together.
     """
-    outcomes = [_ask(answer, arguments) for arguments in inputs]
-    expected = [reference(*_copied(arguments)) for arguments in inputs]
-    wrong = [
-        (difference(got, want), arguments)
-        for got, want, arguments in zip(outcomes, expected, inputs, strict=True)
-        if difference(got, want)
-    ]
-    if not wrong:
+    names = parameters(reference)
+    outcomes, ruled_out = [], []
+    for arguments in inputs:
+        with own_session(), forbidden(forbid, table(*arguments) if table else ()) as used:
+            outcomes.append(_ask(answer, arguments, names))
+        ruled_out += used
+    student = _student[-1] if _student else answer
+    expected = [reference(*copied(arguments)) for arguments in inputs]
+    differences = [difference(got, want) for got, want in zip(outcomes, expected, strict=True)]
+    if LOOPS in forbid and (said := loop_in(student)):
+        ruled_out.append(said)
+    if not any(differences):
+        if ruled_out:
+            raise Hint(ruled_out[0])
         return
     for mistake in mistakes:
-        if all(_same(got, _ask(mistake, arguments)) for got, arguments in zip(outcomes, inputs, strict=True)):
-            if mistake is planted:
-                raise NotYet(f"this is still the fault that was planted. {hint_of(mistake)}")
+        if _explains(outcomes, (_ask(mistake, arguments, names) for arguments in inputs)):
+            if mistake is planted and _is_untouched(planted, student):
+                raise NotYet(UNTOUCHED)
             raise Hint(hint_of(mistake))
-    said, arguments = wrong[0]
-    shapes = ", ".join(str(tuple(a.shape)) for a in arguments if isinstance(a, Tensor))
-    said += f" (arguments of shape {shapes})" if shapes else ""
-    raise Hint(said if said.endswith("?") else said + ".")
+    if ruled_out:
+        raise Hint(ruled_out[0])
+    k = next(k for k, said in enumerate(differences) if said)
+    where = told(names, inputs[k])
+    if read := globals_read(student):
+        raise Hint(f"your function reads {' and '.join(read[:2])}, not from its arguments: {differences[k]}{where}.")
+    if (said := kinship(outcomes, expected)) is None and (left := unused(student)):
+        raise Hint(f"your function never uses its argument {' and '.join(left)}: {differences[k]}{where}.")
+    said = said or differences[k]
+    raise Hint(said if said.endswith("?") else f"{said}{where}.")
 
 
-def _ask(function: Callable, arguments: tuple) -> Any:
-    given = _copied(arguments)
+def _explains(outcomes: list, others: Iterable) -> bool:
+    """The same everywhere; two functions that fail on every input must fail with the same words."""
+    alike = False
+    for got, other in zip(outcomes, others, strict=True):
+        if not same(got, other):
+            return False
+        alike = alike or not isinstance(got, Failed) or got.said == other.said
+    return alike
+
+
+def _is_untouched(planted: Callable, answer: Any) -> bool:
+    """The first answer that still has the fault is taken for the one that the notebook came with."""
+    mark = fingerprint(answer)
+    return _untouched.setdefault(planted, mark) == mark
+
+
+def _ask(function: Callable, arguments: tuple, names: Sequence[str]) -> Any:
+    given = copied(arguments)
+    outcome = _outcome(function, given)
+    if isinstance(outcome, Failed):
+        return outcome
+    if outcome is ... or (isinstance(outcome, tuple) and any(part is ... for part in outcome)):
+        raise NotYet(STUB)
+    for k, (before, after) in enumerate(zip(arguments, given, strict=True)):
+        if isinstance(before, Tensor | list | set | dict | tuple) and (how := change(before, after)):
+            name = f"`{names[k]}`" if k < len(names) else f"number {k + 1}"
+            return Failed(f"your function changed its argument {name}{how}; work on a copy", "changed")
+    return outcome
+
+
+def _outcome(function: Callable, given: tuple) -> Any:
     try:
-        outcome = function(*given)
+        return function(*given)
     except (Hint, NotYet):
         raise
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()
-        said = f": {lines[0][:120]}" if lines else ""
-        return Failed(f"your function stopped with {type(error).__name__}{said}", type(error).__name__)
-    if outcome is ... or (isinstance(outcome, tuple) and any(part is ... for part in outcome)):
-        raise NotYet(STUB)
-    for k, (before, after) in enumerate(zip(arguments, given, strict=True)):
-        if isinstance(before, Tensor | list | set | dict) and not _same(before, after):
-            return Failed(f"your function changed its argument number {k + 1} in place; work on a copy", "changed")
-    return outcome
-
-
-def _copied(x: Any) -> Any:
-    """Tensors and containers copied, functions as they are."""
-    if isinstance(x, Tensor):
-        return x.clone()
-    if isinstance(x, tuple):
-        return tuple(_copied(part) for part in x)
-    return copy.deepcopy(x) if isinstance(x, list | dict | set) else x
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal outcomes of two functions, mistakes (nan, exceptions) included."""
-    if isinstance(one, Failed) or isinstance(other, Failed):
-        return isinstance(one, Failed) and isinstance(other, Failed) and one.kind == other.kind
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        if one.shape != other.shape or one.dtype.is_floating_point != other.dtype.is_floating_point:
-            return False
-        return torch.allclose(one.detach().double(), other.detach().double(), RTOL, ATOL, equal_nan=True)
-    if _is_number(one) and _is_number(other):
-        try:
-            return math.isclose(one, other, rel_tol=RTOL, abs_tol=ATOL) or (math.isnan(one) and math.isnan(other))
-        except OverflowError:  # a whole number beyond any float
-            return False
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    try:
-        return bool(one == other)
-    except Exception:
-        return False
-
-
-def _is_number(x: Any) -> bool:
-    if isinstance(x, Tensor):
-        return x.numel() == 1 and x.ndim == 0 and not x.is_complex()
-    return isinstance(x, numbers.Real) and not isinstance(x, bool)
-
-
-# --- saying what differs ----------------------------------------------------------------------------------------------
-
-
-def difference(got: Any, want: Any, what: str = "the result") -> str | None:
-    """None if `got` is what is wanted, else what is wrong with it, without a full stop.
-
-    Numbers may be ints, floats or tensors of one number; float tensors of any precision; lists and tuples alike.
-    """
-    if isinstance(got, Failed):
-        return got.said
-    if got is None:
-        return f"{what} is None; is a `return` missing?" if what == "the result" else f"{what} is None"
-    if isinstance(want, Tensor):
-        return _tensor_difference(got, want, what)
-    if _is_number(want):
-        return _number_difference(got, want, what)
-    if isinstance(want, set | frozenset):
-        return _set_difference(got, set(want), what)
-    if isinstance(want, tuple):
-        if not isinstance(got, tuple | list) or len(got) != len(want):
-            many = f"{len(got)} of them" if isinstance(got, tuple | list) else f"a {type(got).__name__}"
-            return f"{what} must be {len(want)} things, in this order, not {many}"
-        names = ("the first result", "the second result", "the third result")
-        parts = zip(got, want, itertools.chain(names, itertools.repeat("a later result")), strict=False)
-        return next((d for g, w, name in parts if (d := difference(g, w, name))), None)
-    if isinstance(want, list):
-        return _list_difference(got, want, what)
-    return None if _same(got, want) else f"{what} is {_short(got)}, expected was {_short(want)}"
-
-
-def _tensor_difference(got: Any, want: Tensor, what: str) -> str | None:
-    if not isinstance(got, Tensor):
-        if want.ndim or not _is_number(got):
-            return f"{what} must be a tensor of shape {tuple(want.shape)}, not a {type(got).__name__}"
-        got = torch.tensor(float(got))
-    if got.shape != want.shape:
-        return f"{what} has shape {tuple(got.shape)}, expected was {tuple(want.shape)}"
-    if _kind(got) != _kind(want):
-        return f"{what} holds {_kind(got)} ({got.dtype}), expected were {_kind(want)}"
-    got, want = got.detach().double(), want.double()
-    if bool(got.isnan().any()) and not bool(want.isnan().any()):
-        return f"{what} contains nan"
-    if torch.allclose(got, want, RTOL, ATOL):
-        return None
-    gap = (got - want).abs().nan_to_num(posinf=1e30)
-    at = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
-    place = f" at {list(at)}" if at else ""
-    return f"{what} is wrong, most of all{place}: {got[at]:.4g} instead of {want[at]:.4g}"
-
-
-def _kind(x: Tensor) -> str:
-    if x.dtype == torch.bool:
-        return "booleans"
-    return "numbers with a fraction" if x.dtype.is_floating_point else "whole numbers"
-
-
-def _number_difference(got: Any, want: float, what: str) -> str | None:
-    if not _is_number(got):
-        shape = f" of shape {tuple(got.shape)}" if isinstance(got, Tensor) else ""
-        return f"{what} must be one number, not a {type(got).__name__}{shape}"
-    if _same(got, want):
-        return None
-    return f"{what} is {_plain(got)}, expected was {_plain(want)}"
-
-
-def _plain(x: Any) -> str:
-    try:
-        return f"{float(x):.4g}"
-    except OverflowError:
-        return "far too large"
-
-
-def _list_difference(got: Any, want: list, what: str) -> str | None:
-    got = got.tolist() if isinstance(got, Tensor) and got.ndim == 1 else got
-    if not isinstance(got, list | tuple):
-        return f"{what} must be a list, not a {type(got).__name__}"
-    if len(got) == len(want) and all(_is_item(g, w) for g, w in zip(got, want, strict=True)):
-        return None
-    if len(got) != len(want):
-        both = f"{_short(list(got))} instead of {_short(want)}"
-        return f"{what} has {len(got)} entries, expected were {len(want)}: {both}"
-    k = next(k for k, (g, w) in enumerate(zip(got, want, strict=True)) if not _is_item(g, w))
-    return f"{what} is wrong at entry {k}: {_short(got[k])} instead of {_short(want[k])}"
-
-
-def _is_item(got: Any, want: Any) -> bool:
-    return _same(got, want) and (isinstance(got, str) == isinstance(want, str))
-
-
-def _set_difference(got: Any, want: set, what: str) -> str | None:
-    if not isinstance(got, set | frozenset):
-        return f"{what} must be a set, not a {type(got).__name__}"
-    if got == want:
-        return None
-    extra, missing = list(got - want)[:1], list(want - got)[:1]
-    return f"{what} " + (f"has {_short(extra[0])} too many" if extra else f"lacks {_short(missing[0])}")
-
-
-def _short(x: Any) -> str:
-    try:
-        said = " ".join(repr(x).split())
-    except Exception:
-        said = f"a {type(x).__name__}"
-    return said if len(said) <= 60 else said[:57] + "..."
+        said = lines[0] if lines else ""
+        said = said if len(said) <= 180 else said[:180].rpartition(" ")[0] + " ..."
+        what = type(error).__name__
+        return Failed(f"your function stopped with {what}{f': {said}' if said else ''}".rstrip("."), what)
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -349,7 +266,7 @@ def judge_value(answer: Any, want: Any, mistakes: Sequence[tuple[Any, str]] = ()
         raise Hint(f"{wrong}.")
     if isinstance(want, list | tuple) and len(answer) != len(want):
         raise Hint(f"the answer has {len(answer)} entries, needed are {len(want)}.")
-    raise Hint(f"{_short(answer)} is not it; work it through by hand once more.")
+    raise Hint(f"{short(answer)} is not it; work it through by hand once more.")
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------

@@ -60,10 +60,11 @@ def check_01_1(answer):
     """
     rng = fresh()
     inputs = []
-    for B, T, V, d in ((2, 3, 7, 4), (1, 1, 5, 2), (3, 2, 6, 6), (4, 5, 9, 3)):
+    for B, T, V, d in ((2, 3, 7, 4), (1, 1, 5, 2), (3, 2, 6, 6), (4, 5, 9, 3)):  # a one-hot table is (B, T, V)
         ids = torch.randint(0, V, (B, T), generator=rng)
         inputs.append((ids, 3 * torch.randn(V, d, generator=rng)))
-    judge(answer, inputs, rows_of, MISTAKES_1)
+    judge(answer, inputs, rows_of, MISTAKES_1, forbid=["F.one_hot", "`@`"],
+          table=lambda ids, E: (*ids.shape, len(E)) if len(E) != E.shape[1] else ())  # fmt: skip
 
 
 # --- 01.2 the gradient of a shared vector -----------------------------------------------------------------------------
@@ -130,7 +131,7 @@ def check_01_2(answer):
     inputs = []
     for ids, V, d in (([2, 0, 2], 4, 3), ([1, 1, 1, 3], 6, 2), ([4, 2, 4, 2, 0], 5, 4), ([0], 3, 2)):
         inputs.append((torch.tensor(ids), torch.randn(len(ids), d, generator=rng), V))
-    judge(answer, inputs, shared_gradient, MISTAKES_2)
+    judge(answer, inputs, shared_gradient, MISTAKES_2, forbid=["autograd"])
 
 
 # --- 01.3 the pairs of a window ---------------------------------------------------------------------------------------
@@ -493,6 +494,24 @@ def _too_many(ids, E):
     return torch.stack([E[ids], E[ids]])
 
 
+def _one_hot_first(ids, E):
+    return F.one_hot(ids, len(E)).to(E) @ E
+
+
+def _product(ids, E):
+    return torch.eye(len(E))[ids] @ E
+
+
+def _multiplied_by_hand(ids, E):
+    return (torch.eye(len(E))[ids].unsqueeze(-1) * E).sum(-2)
+
+
+def _by_backward(ids, upstream, V):
+    E = torch.zeros(V, upstream.shape[1], requires_grad=True)
+    (E[ids] * upstream).sum().backward()
+    return E.grad
+
+
 def _index_add(ids, upstream, V):
     return torch.zeros(V, upstream.shape[1]).index_add_(0, ids, upstream)
 
@@ -553,9 +572,12 @@ def _by_sorting(E, a, b, c):
 
 CHECKS = {
     "01_1": Check(check_01_1, [rows_of, _embedding_layer],
-                  [*gallery(MISTAKES_1), ("stacked twice", _too_many, "the result has shape")]),
+                  [*gallery(MISTAKES_1), ("stacked twice", _too_many, "the result has shape"),
+                   ("one-hot", _one_hot_first, "without F.one_hot"), ("a product", _product, "your function uses `@`"),
+                   ("a table", _multiplied_by_hand, "the task allows no 2 x 3 x 7 table")]),
     "01_2": Check(check_01_2, [shared_gradient, _index_add, _by_one_hot],
-                  [*gallery(MISTAKES_2), ("too few rows", _too_small, "the result has shape")]),
+                  [*gallery(MISTAKES_2), ("too few rows", _too_small, "the result has shape"),
+                   ("autograd", _by_backward, "without autograd")]),
     "01_3": Check(check_01_3, [pairs_of, _slices],
                   [*gallery(MISTAKES_3), ("backwards", _sorted_pairs, "the result is wrong at entry 0")]),
     "01_4": Check(check_01_4, [noise_of, _float_noise],

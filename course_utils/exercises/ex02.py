@@ -293,7 +293,7 @@ def check_02_4(answer):
     for T, d, D in ((4, 3, 2), (2, 2, 5), (6, 1, 3)):
         W, U, b, x = (torch.randn(shape, generator=rng) for shape in ((D, d), (D, D), (D,), (T, d)))
         inputs.append((x, 0.7 * W, 0.6 * U, 0.5 * b))
-    judge(answer, inputs, elman_states, MISTAKES_4)
+    judge(answer, inputs, elman_states, MISTAKES_4, forbid=["nn.RNN"])
 
 
 # --- 02.5 repair: the memory runs over the pads -----------------------------------------------------------------------
@@ -359,7 +359,7 @@ MISTAKES_5 = [erases, silences_the_input, wrong_way_round, shortest, longest, ru
 
 def _steps(rng: torch.Generator, D: int):
     W, U = (torch.randn(D, D, generator=rng) for _ in range(2))
-    return lambda v, h: torch.tanh(v @ W.T + h @ U.T + 0.3)
+    return lambda x_t, h: torch.tanh(x_t @ W.T + h @ U.T + 0.3)
 
 
 @exercise("02.5", "pads may stand before or behind a sentence: its memory does not move there.")
@@ -465,12 +465,29 @@ def check_02_6(answer):
 
 
 def _elman_kernel(x, W, U, b):
-    """A right answer by torch's own kernel."""
+    """The right numbers, by torch's own kernel."""
     rnn = torch.nn.RNN(x.shape[1], len(b))
     with torch.no_grad():
         for name, value in (("weight_ih_l0", W), ("weight_hh_l0", U), ("bias_ih_l0", b), ("bias_hh_l0", 0 * b)):
             getattr(rnn, name).copy_(value)
         return rnn(x)[0]
+
+
+def _elman_cells(x, W, U, b):
+    cell, h, states = torch.nn.RNNCell(x.shape[1], len(b)), torch.zeros(1, len(b)), []
+    for vector in x:
+        h = cell(vector[None], h)
+        states.append(h[0])
+    return torch.stack(states)
+
+
+def _elman_backwards(x, W, U, b):
+    """Right, with the past as rows."""
+    h, states = torch.zeros(1, len(b)), []
+    for t in range(len(x)):
+        h = torch.tanh(x[t : t + 1] @ W.T + h @ U.T + b)
+        states.append(h)
+    return torch.cat(states)
 
 
 def _windows_by_unfold(x, k):
@@ -485,7 +502,9 @@ CHECKS = {
     "02_1": Check(check_02_1, [token_mean, _mean_by_product], gallery(MISTAKES_1)),
     "02_2": Check(check_02_2, [best_table], gallery(MISTAKES_2)),
     "02_3": Check(check_02_3, [window_vectors, _windows_by_unfold], gallery(MISTAKES_3)),
-    "02_4": Check(check_02_4, [elman_states, _elman_kernel], gallery(MISTAKES_4)),
+    "02_4": Check(check_02_4, [elman_states, _elman_backwards],
+                  [*gallery(MISTAKES_4), ("nn.RNN", _elman_kernel, "uses rnn_tanh;"),
+                   ("RNNCell", _elman_cells, "uses rnn_tanh_cell")]),
     "02_5": Check(check_02_5, [last_memory], gallery(MISTAKES_5[:-1]), stub=runs_over_pads),
     "02_6": Check(check_02_6, [jordan_outputs], gallery(MISTAKES_6)),
 }

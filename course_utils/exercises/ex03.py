@@ -169,7 +169,7 @@ def check_03_2(answer):
     for B, d_in, d in ((2, 3, 4), (1, 1, 1), (5, 2, 3), (3, 6, 2)):
         shapes = ((B, d_in), (B, d), (B, d), (4 * d, d_in), (4 * d, d), (4 * d,))
         inputs.append(tuple(_draw(rng, *s, scale=1.5 if k == 2 else 0.8) for k, s in enumerate(shapes)))
-    judge(answer, inputs, lstm, MISTAKES_2)
+    judge(answer, inputs, lstm, MISTAKES_2, forbid=["nn.LSTM", "a loop"])
 
 
 # --- 03.3 weights by hand: a counter ----------------------------------------------------------------------------------
@@ -580,12 +580,25 @@ def check_03_6(answer):
 
 
 def _cell_by_gate(x, h, c, W, U, b):
-    """Four products instead of one, in float64."""
+    """The right numbers by a loop over the gates, in float64."""
     d = h.shape[-1]
     x, h, c, W, U, b = (p.double() for p in (x, h, c, W, U, b))
     a = [x @ W[k * d : (k + 1) * d].T + h @ U[k * d : (k + 1) * d].T + b[k * d : (k + 1) * d] for k in range(4)]
     c = torch.sigmoid(a[1]) * c + torch.sigmoid(a[0]) * torch.tanh(a[2])
     return torch.sigmoid(a[3]) * torch.tanh(c), c
+
+
+def _cell_in_columns(x, h, c, W, U, b):
+    """Right, with a word as a column."""
+    i, f, g, o = (W @ x.T + U @ h.T + b[:, None]).view(4, -1, len(x))
+    c = f.sigmoid() * c.T + i.sigmoid() * g.tanh()
+    return (o.sigmoid() * c.tanh()).T, c.T
+
+
+def _torchs_cell(x, h, c, W, U, b):
+    cell = torch.nn.LSTMCell(x.shape[1], h.shape[1])
+    cell.load_state_dict({"weight_ih": W, "weight_hh": U, "bias_ih": b, "bias_hh": 0 * b})
+    return cell(x, (h, c))
 
 
 def _open_door_counting():
@@ -626,7 +639,9 @@ def _columns(x, h, W, U, b):
 CHECKS = {
     "03_1": Check(check_03_1, [updated, lambda c, i, f, g, o: [f * c + i * g, o * tanh(f * c + i * g)]],
                   gallery(MISTAKES_1)),
-    "03_2": Check(check_03_2, [lstm, _cell_by_gate], gallery(MISTAKES_2)),
+    "03_2": Check(check_03_2, [lstm, _cell_in_columns],
+                  [*gallery(MISTAKES_2), ("a loop", _cell_by_gate, "there is a loop in your function"),
+                   ("torch's cell", _torchs_cell, "without nn.LSTM")]),
     "03_3": Check(check_03_3, [counting, _open_door_counting],
                   [*gallery(MISTAKES_3), ("transposed", _transposed_weights, "W has shape (2, 4)")]),
     "03_4": Check(check_03_4, [forget_biased, _in_two_halves],

@@ -133,7 +133,7 @@ def check_04_2(answer):
     rng = fresh()
     inputs = [(0.9, 1.5, 3), (1.1, 0.7, 8), (0.5, 2.0, 1), (1.3, -0.4, 2)]
     inputs += [(0.6 + float(torch.rand((), generator=rng)), 0.3 + float(torch.rand((), generator=rng)), 5)]
-    judge(answer, inputs, power_gradient, MISTAKES_2)
+    judge(answer, inputs, power_gradient, MISTAKES_2, forbid=["autograd"])
 
 
 # --- 04.3 clipping by the global norm ---------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def check_04_3(answer):
         shapes = ((2, 3), (4,), (1, 2, 2))
         inputs.append(([size * torch.randn(s, generator=rng) for s in shapes], most))
     inputs += [([torch.tensor([3.0]), torch.tensor([[0.1, -0.2]])], 1.5), ([torch.tensor([0.6, 0.8])], 2.0)]
-    judge(answer, inputs, clip_globally, MISTAKES_3)
+    judge(answer, inputs, clip_globally, MISTAKES_3, forbid=["clip_grad_norm_"])
 
 
 # --- 04.4 cut the history at the chunk's end --------------------------------------------------------------------------
@@ -435,6 +435,11 @@ def _clip_by_torch(gradients, most):
     return [copy.grad for copy in copies]
 
 
+def _gradient_by_torch(w, u, n):
+    w, u = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (w, u))
+    return tuple(float(g) for g in torch.autograd.grad((u * w**n - 1) ** 2, (w, u)))
+
+
 def _bias_solution(steps):
     p = 0.5 ** (1 / steps)
     return torch.logit(torch.tensor(p, dtype=torch.float64))
@@ -442,8 +447,10 @@ def _bias_solution(steps):
 
 CHECKS = {
     "04_1": Check(check_04_1, [bias_for, _bias_solution], gallery(MISTAKES_1)),
-    "04_2": Check(check_04_2, [power_gradient], gallery(MISTAKES_2)),
-    "04_3": Check(check_04_3, [clip_globally, _clip_solution, _clip_by_torch], gallery(MISTAKES_3)),
+    "04_2": Check(check_04_2, [power_gradient],
+                  [*gallery(MISTAKES_2), ("autograd", _gradient_by_torch, "without autograd")]),
+    "04_3": Check(check_04_3, [clip_globally, _clip_solution],
+                  [*gallery(MISTAKES_3), ("torch's own", _clip_by_torch, "uses clip_grad_norm_")]),
     "04_4": Check(check_04_4, [truncated_gradient], gallery(MISTAKES_4), stub=no_detach),
     "04_5": Check(check_04_5, [perplexity], gallery(MISTAKES_5)),
     "04_6": Check(check_04_6, [soften], gallery(MISTAKES_6)),

@@ -174,14 +174,14 @@ def check_05_2(answer):
         x = torch.randn(n, d, generator=rng) * torch.linspace(0.3, 2, d) + torch.linspace(-1, 3, d)
         gamma, beta = torch.rand(d, generator=rng) + 0.5, torch.randn(d, generator=rng)
         inputs.append((x, gamma, beta, eps))
-    judge(answer, inputs, batch_norm, MISTAKES_2)
+    judge(answer, inputs, batch_norm, MISTAKES_2, forbid=["F.batch_norm"])
 
 
 # --- 05.3 the running statistics --------------------------------------------------------------------------------------
 
 
-def moved(mean: Tensor, variance: Tensor, x: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
-    return (1 - momentum) * mean + momentum * x.mean(0), (1 - momentum) * variance + momentum * x.var(0)
+def moved(running_mean: Tensor, running_var: Tensor, x: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
+    return running_mean.lerp(x.mean(0), momentum), running_var.lerp(x.var(0), momentum)
 
 
 def biased_kept(mean, variance, x, momentum):
@@ -336,7 +336,7 @@ def check_05_4(answer):
         x = torch.randn(b, t, d, generator=rng) * torch.linspace(0.5, 2, d) + torch.linspace(-1, 2, d)
         gamma, beta = torch.rand(d, generator=rng) + 0.5, torch.randn(d, generator=rng)
         inputs.append((x, gamma, beta, eps))
-    judge(answer, inputs, layer_norm, MISTAKES_4)
+    judge(answer, inputs, layer_norm, MISTAKES_4, forbid=["F.layer_norm"])
 
 
 # --- 05.5 batch statistics of padded sentences ------------------------------------------------------------------------
@@ -516,6 +516,20 @@ def _with_torch(x, gamma, beta, eps):
     return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
 
 
+def _by_moments(x, gamma, beta, eps):
+    """Right, by E[x²] - E[x]²."""
+    mean, squares = x.double().mean(0), x.double().square().mean(0)
+    return (x - mean) * torch.rsqrt(squares - mean**2 + eps) * gamma + beta
+
+
+def _layer_with_torch(x, gamma, beta, eps):
+    return F.layer_norm(x, x.shape[-1:], gamma, beta, eps)
+
+
+def _one_group(x, gamma, beta, eps):
+    return F.group_norm(x.flatten(0, 1), 1, gamma, beta, eps).view_as(x)
+
+
 def _in_place(mean, variance, x, momentum):
     mean.lerp_(x.mean(0), momentum)
     variance.lerp_(x.var(0), momentum)
@@ -549,10 +563,13 @@ def _torch_in_both_modes(x, running_mean, running_var, training):
 
 CHECKS = {
     "05_1": Check(check_05_1, [standardised_pair, _by_loop], gallery(MISTAKES_1)),
-    "05_2": Check(check_05_2, [batch_norm, _with_torch], gallery(MISTAKES_2)),
+    "05_2": Check(check_05_2, [batch_norm, _by_moments],
+                  [*gallery(MISTAKES_2), ("torch's own", _with_torch, "uses batch_norm")]),
     "05_3": Check(check_05_3, [moved, _with_lerp],
                   [*gallery(MISTAKES_3), ("in place", _in_place, "in place; work on a copy")]),
-    "05_4": Check(check_05_4, [layer_norm, _token_loop], gallery(MISTAKES_4)),
+    "05_4": Check(check_05_4, [layer_norm, _token_loop],
+                  [*gallery(MISTAKES_4), ("torch's own", _layer_with_torch, "uses layer_norm"),
+                   ("one group", _one_group, "uses group_norm")]),
     "05_5": Check(check_05_5, [masked_statistics, _masked_sums], gallery(MISTAKES_5)),
     "05_6": Check(check_05_6, [normalised, _torch_in_both_modes], gallery(MISTAKES_6), stub=planted_norm),
 }  # fmt: skip

@@ -13,9 +13,9 @@ def randn(rng, *shape, scale=1.0):
     return scale * torch.randn(*shape, generator=rng)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """One head of scaled dot-product attention: (..., T, d), (..., S, d), (..., S, d) -> (..., T, d)."""
-    return (query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])).softmax(-1) @ value
+    return (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(-1) @ v
 
 
 # --- 14.1 split -------------------------------------------------------------------------------------------------------

@@ -199,12 +199,16 @@ def _attend(query, key, value, causal):
     return scores.softmax(-1) @ value
 
 
-def _look_back(query, key, value):
-    return _attend(1.5 * query, key, value, True)
+def _feed(y):
+    return _tanh(y)
 
 
-def _cross(query, key, value):
-    return _attend(query, 2 * key, 0.7 * value, False)
+def _look_back(q, k, v):
+    return _attend(1.5 * q, k, v, True)
+
+
+def _cross(q, k, v):
+    return _attend(q, 2 * k, 0.7 * v, False)
 
 
 @exercise("16.3", "queries from the decoder, keys and values from the encoder.")
@@ -221,7 +225,7 @@ def check_16_3(answer):
     Solution: y = y + look_back(y, y, y); y = y + cross(y, memory, memory); return y + feed(y)
     """
     rng = fresh()
-    inputs = [(randn(rng, B, T, D), randn(rng, B, S, D), _look_back, _cross, _tanh)
+    inputs = [(randn(rng, B, T, D), randn(rng, B, S, D), _look_back, _cross, _feed)
               for B, T, S, D in ((2, 3, 5, 4), (1, 4, 4, 6), (2, 5, 2, 4))]  # fmt: skip
     judge(answer, inputs, block_of, MISTAKES_3, planted=nothing_from_the_encoder)
 

@@ -71,7 +71,7 @@ def check_20_1(answer):
     causal else near
     """
     inputs = [(9, 3, False), (9, 3, True), (7, 2, False), (8, 2, True), (11, 4, False)]
-    judge(answer, inputs, window_mask, MISTAKES_1)
+    judge(answer, inputs, window_mask, MISTAKES_1, forbid=["a loop"])
 
 
 # --- 20.2 what a band costs -------------------------------------------------------------------------------------------
@@ -230,7 +230,8 @@ def check_20_3(answer):
     inputs = []
     for N, w, b, d in ((12, 2, 3, 4), (12, 3, 4, 2), (20, 3, 5, 3)):
         inputs.append((*(torch.randn(N, d, generator=rng) for _ in range(3)), w, b))
-    judge(answer, inputs, window_attention, MISTAKES_3, planted=edges_wrap_round)
+    judge(answer, inputs, window_attention, MISTAKES_3, planted=edges_wrap_round,
+          table=lambda q, k, v, w, b: (len(q), len(q)))  # fmt: skip
 
 
 # --- 20.4 reach -------------------------------------------------------------------------------------------------------
@@ -472,6 +473,21 @@ def by_difference(N, w, causal):
     return (gap >= (0 if causal else -w)) & (gap <= w)
 
 
+def _by_lists(N, w, causal):
+    return torch.tensor([[abs(i - j) <= w and (j <= i or not causal) for j in range(N)] for i in range(N)])
+
+
+def _blocks_by_slices(q, k, v, w, b):
+    """Right, block after block."""
+    rows = []
+    for start in range(0, len(q), b):
+        first, end = max(0, start - w), min(len(q), start + b + w)
+        far = (torch.arange(start, start + b).unsqueeze(1) - torch.arange(first, end)).abs() > w
+        scores = q[start : start + b] @ k[first:end].T / q.shape[1] ** 0.5
+        rows.append(scores.masked_fill(far, -torch.inf).softmax(-1) @ v[first:end])
+    return torch.cat(rows)
+
+
 def by_power(pattern, L):
     step = (pattern | torch.eye(len(pattern), dtype=torch.bool)).double()
     return torch.linalg.matrix_power(step, L) > 0
@@ -498,10 +514,13 @@ def by_or(pattern, places):
 
 
 CHECKS = {
-    "20_1": Check(check_20_1, [window_mask, by_difference], gallery(MISTAKES_1)),
+    "20_1": Check(check_20_1, [window_mask, by_difference],
+                  [*gallery(MISTAKES_1), ("lists", _by_lists, "there is a loop in your function")]),
     "20_2": Check(check_20_2, [band_operations, by_blocks], gallery(MISTAKES_2)),
-    "20_3": Check(check_20_3, [window_attention, by_repaired_blocks], gallery(MISTAKES_3), stub=edges_wrap_round),
+    "20_3": Check(check_20_3, [by_repaired_blocks, _blocks_by_slices],
+                  [*gallery(MISTAKES_3), ("no blocks", window_attention, "the task allows no 12 x 12 table")],
+                  stub=edges_wrap_round),
     "20_4": Check(check_20_4, [reach, by_power], gallery(MISTAKES_4)),
     "20_5": Check(check_20_5, [with_global, by_or], gallery(MISTAKES_5)),
     "20_6": Check(check_20_6, [random_blocks, by_kron, by_topk], gallery(MISTAKES_6)),
-}
+}  # fmt: skip

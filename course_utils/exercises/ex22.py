@@ -259,10 +259,11 @@ def check_22_3(answer):
     """
     rng = fresh()
     inputs = []
-    for B, T, m, e in ((2, 4, 3, 2), (3, 5, 2, 4), (2, 1, 3, 3), (4, 4, 4, 4)):
+    for B, T, m, e in ((2, 4, 3, 2), (3, 6, 2, 4), (2, 1, 3, 3), (4, 7, 4, 4)):
         q, k = (torch.randn(B, T, m, generator=rng).exp() for _ in range(2))
         inputs.append((q, k, torch.randn(B, T, e, generator=rng)))
-    judge(answer, inputs, causal_linear, MISTAKES_3)
+    judge(answer, inputs, causal_linear, MISTAKES_3, forbid=["a loop"],
+          table=lambda q, k, v: (q.shape[1], q.shape[1]))  # fmt: skip
 
 
 # --- 22.4 one step of the recurrent network ---------------------------------------------------------------------------
@@ -453,6 +454,7 @@ def check_22_5(answer):
     for N, d, m, size in ((4, 3, 5, 1.0), (3, 4, 2, 0.7), (5, 2, 6, 1.5)):
         inputs.append((size * torch.randn(N, d, generator=rng), torch.randn(m, d, generator=rng)))
     long = torch.randn(3, 4, generator=rng)
+    long = long + long.sign()                                              # no draw is tame
     inputs.append((long, 200 * torch.eye(4)[:2] * long[0].sign()))        # exponents of some hundreds
     judge(answer, inputs, key_features, MISTAKES_5)
 
@@ -566,6 +568,21 @@ def _prefix_sums(q, k, v):
     return torch.einsum("btm,btme->bte", q, states) / (q * k.cumsum(1)).sum(-1, keepdim=True)
 
 
+def _running_sums(q, k, v):
+    state, total, rows = 0, 0, []
+    for i in range(q.shape[1]):
+        state, total = state + k[:, i, :, None] * v[:, i, None], total + k[:, i]
+        rows.append((q[:, i, :, None] * state).sum(1) / (q[:, i] * total).sum(1, keepdim=True))
+    return torch.stack(rows, 1)
+
+
+def _prefix_by_products(q, k, v):
+    """Right, with the normaliser as a value of 1."""
+    v = torch.cat([v, torch.ones_like(v[..., :1])], -1)
+    sums = (q.unsqueeze(-1) * (k.unsqueeze(-1) * v.unsqueeze(-2)).cumsum(1)).sum(-2)
+    return sums[..., :-1] / sums[..., -1:]
+
+
 def _features(K, W):
     x = K / K.shape[1] ** 0.25
     exponents = x @ W.T - x.square().sum(1, keepdim=True) / 2
@@ -586,8 +603,10 @@ def _pads_zero(Q, K, V, E, F_, real):
 CHECKS = {
     "22_1": Check(check_22_1, [cheaper, _by_price], gallery(MISTAKES_1)),
     "22_2": Check(check_22_2, [linformer, _pads_zero], gallery(MISTAKES_2), stub=pads_mixed_in),
-    "22_3": Check(check_22_3, [causal_linear, _prefix_sums], gallery(MISTAKES_3)),
+    "22_3": Check(check_22_3, [_prefix_sums, _prefix_by_products],
+                  [*gallery(MISTAKES_3), ("a table", causal_linear, "the task allows no 4 x 4 table"),
+                   ("a loop", _running_sums, "there is a loop in your function")]),
     "22_4": Check(check_22_4, [step, _step], gallery(MISTAKES_4)),
     "22_5": Check(check_22_5, [key_features, _features], gallery(MISTAKES_5)),
     "22_6": Check(check_22_6, [causal_favor, _no_maximum], gallery(MISTAKES_6), stub=leaking_maximum),
-}
+}  # fmt: skip

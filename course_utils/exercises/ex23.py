@@ -69,14 +69,15 @@ def check_23_1(answer):
     """
 
     def asked(memory, hidden, M):
-        kept = answer(memory.requires_grad_(), hidden.requires_grad_(), M)
+        kept = answer(memory, hidden, M)
         if isinstance(kept, Tensor) and kept.requires_grad:
             raise Hint(hint_of(gradient_kept))
         return kept
 
     rng, inputs = fresh(), []
     for B, m, T, M, D in ((2, 4, 3, 4, 2), (1, 2, 3, 4, 3), (3, 0, 3, 2, 2), (2, 3, 2, 0, 2), (2, 1, 2, 6, 1)):
-        inputs.append((torch.randn(B, m, D, generator=rng), torch.randn(B, T, D, generator=rng), M))
+        states = (torch.randn(B, n, D, generator=rng).requires_grad_() for n in (m, T))
+        inputs.append((*states, M))
     judge(asked, inputs, updated, MISTAKES_1)
 
 
@@ -281,7 +282,7 @@ def check_23_4(answer):
     """
     rng = fresh()
     sizes = ((3, 5), (4, 4), (2, 6), (5, 7), (1, 3))
-    judge(answer, [(0.5 + torch.rand(T, S, generator=rng),) for T, S in sizes], shift, MISTAKES_4)
+    judge(answer, [(0.5 + torch.rand(T, S, generator=rng),) for T, S in sizes], shift, MISTAKES_4, forbid=["a loop"])
 
 
 # --- 23.5 how far back? -----------------------------------------------------------------------------------------------
@@ -380,6 +381,13 @@ def _right_shift(x):
     return _shift_in_place(x, slice(1, None)).tril(S - T)
 
 
+def _shift_by_gather(x):
+    """Right, by an index."""
+    T, S = x.shape
+    distance = S - T + torch.arange(T).unsqueeze(1) - torch.arange(S)
+    return x.gather(1, (S - 1 - distance).clamp(0, S - 1)) * (distance >= 0)
+
+
 def _right_reach(n_layers, memory, segment, place):
     start = 0
     for _ in range(n_layers):
@@ -392,6 +400,7 @@ CHECKS = {
     "23_1": Check(check_23_1, [updated, _right_update], gallery(MISTAKES_1)),
     "23_2": Check(check_23_2, [memory_mask, _right_mask], gallery(MISTAKES_2)),
     "23_3": Check(check_23_3, [distances, _right_distances], gallery(MISTAKES_3), stub=places_restart),
-    "23_4": Check(check_23_4, [shift, _right_shift], gallery(MISTAKES_4)),
+    "23_4": Check(check_23_4, [_right_shift, _shift_by_gather],
+                  [*gallery(MISTAKES_4), ("a loop", shift, "there is a loop in your function")]),
     "23_5": Check(check_23_5, [reach, _right_reach], gallery(MISTAKES_5)),
-}
+}  # fmt: skip

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.dense import DenseAttention
 from course_utils.attention.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from course_utils.attention.scores import xavier
+from course_utils.attention.scores import Score, xavier
 from course_utils.checks import check_widths
 from course_utils.corpora.pair import Pair
 from course_utils.layers.blocks import EncoderBlock, FeedForward
@@ -29,6 +30,14 @@ SCORED = ("shaw", "alibi")                                # plugs that see dista
 POSITIONS = ("none", *ADDED, *SCORED, "rotary")           # the names of the Transformer's POSITIONS
 
 
+class EqualScore(Score):
+    """Every key scores 0, so that the softmax is a plain mean: the control without which nobody knows whether a model
+    needs attention, or only the bag of the other words."""
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        return query.new_zeros(*query.shape[:-1], projected.shape[-2])                # (B, ..., T, S)
+
+
 class AttentionTagger(nn.Module):
     """One label a word, from `n_layers` encoder blocks.
 
@@ -36,27 +45,30 @@ class AttentionTagger(nn.Module):
     causal      a word sees itself and the words before it only: then the order is not lost entirely
     max_length  longest sentence of "learned" positions
     norm        "pre" (then one more LayerNorm after the last block) or "post"
+    equal       True: no word is looked at more than another (`EqualScore`); not with positions that act on scores
     """
 
     def __init__(
         self, n_words: int, n_tags: int, d_model: int = 64, n_heads: int = 1, n_layers: int = 1,
         d_ff: int | None = None, positions: str = "none", causal: bool = False, max_length: int = 64,
-        norm: str = "pre", dropout: float = 0.0,
+        norm: str = "pre", dropout: float = 0.0, equal: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         check_widths(n_words=n_words, n_tags=n_tags, d_model=d_model, n_heads=n_heads, n_layers=n_layers)
         if positions not in POSITIONS:
             raise ValueError(f"unknown positions {positions!r}: one of {', '.join(map(repr, POSITIONS))}.")
+        if equal and positions in (*SCORED, "rotary"):
+            raise ValueError(f"equal=True leaves no score for positions={positions!r} to act on: use \"none\".")
         d_ff = 2 * d_model if d_ff is None else d_ff
         self.hparams = dict(n_words=n_words, n_tags=n_tags, d_model=d_model, n_heads=n_heads, n_layers=n_layers,
                             d_ff=d_ff, positions=positions, causal=causal, max_length=max_length, norm=norm,
-                            dropout=dropout)  # fmt: skip
+                            dropout=dropout, **({"equal": True} if equal else {}))  # fmt: skip
         self.causal = causal
         self.embedding = nn.Embedding(n_words, d_model, padding_idx=PAD)
         self.positions = ADDED[positions](d_model, max_length) if positions in ADDED else None
         self.blocks = nn.ModuleList(
-            EncoderBlock(_attention(d_model, n_heads, positions), FeedForward(d_model, d_ff, "relu", dropout), norm,
-                         dropout)
+            EncoderBlock(_attention(d_model, n_heads, positions, equal), FeedForward(d_model, d_ff, "relu", dropout),
+                         norm, dropout)
             for _ in range(n_layers)
         )  # fmt: skip
         self.norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()
@@ -88,10 +100,10 @@ class AttentionTagger(nn.Module):
         return self.norm(x), maps
 
 
-def _attention(d_model: int, n_heads: int, positions: str) -> MultiHeadAttention:
+def _attention(d_model: int, n_heads: int, positions: str, equal: bool) -> MultiHeadAttention:
     """The self-attention of one block; a width that the heads do not divide is refused there."""
     d_head = max(d_model // n_heads, 1)
-    plug = positions if positions in SCORED else "scaled_dot"
+    plug = DenseAttention(EqualScore()) if equal else positions if positions in SCORED else "scaled_dot"
     rotary = RotaryPositions(d_head) if positions == "rotary" else None
     return MultiHeadAttention(d_model, n_heads, plug, rotary=rotary)
 

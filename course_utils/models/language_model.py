@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.layers.recurrent import Recurrent, RecurrentState
+from course_utils.seq2seq.decoding import evaluating
 from course_utils.text.vocabulary import SPECIALS, Vocabulary
 
 
@@ -145,15 +146,16 @@ def streams_loss(model: CharLanguageModel, chunk: Chunk) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), chunk.targets.flatten())
 
 
-@torch.no_grad()
 def total_nll(model: CharLanguageModel, ids: Sequence[int] | Tensor, lanes: int = 16) -> tuple[float, int]:
     """(sum of -log p in nats, symbols predicted) of a text, read in `lanes` lanes that begin with an empty memory.
-    Their quotient is the loss, exp of it the perplexity (`metrics.perplexity`), its 1 / ln 2 fold bits a symbol."""
+    Their quotient is the loss, exp of it the perplexity (`metrics.perplexity`), its 1 / ln 2 fold bits a symbol. The
+    model's mode is restored."""
     state, nll, n = None, 0.0, 0
-    for chunk in Streams(ids, lanes, 256).once():
-        logits, state = model(chunk.inputs, state)
-        nll += F.cross_entropy(logits.flatten(0, 1), chunk.targets.flatten(), reduction="sum").item()
-        n += chunk.n_tokens
+    with evaluating(model):
+        for chunk in Streams(ids, lanes, 256).once():
+            logits, state = model(chunk.inputs, state)
+            nll += F.cross_entropy(logits.flatten(0, 1), chunk.targets.flatten(), reduction="sum").item()
+            n += chunk.n_tokens
     return nll, n
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from course_utils.layers.recurrent import RecurrentState
 from course_utils.models.language_model import CharLanguageModel
+from course_utils.seq2seq.decoding import evaluating
 from course_utils.text.vocabulary import SPECIALS
 
 
@@ -24,16 +25,15 @@ def temperature_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax((logits - logits.amax(-1, keepdim=True)) / temperature, dim=-1)
 
 
-@torch.no_grad()
 def next_logits(model: CharLanguageModel, prompt: Sequence[int]) -> tuple[Tensor, RecurrentState]:
     """(logits (V,) of what follows `prompt`, the state after it); specials (PAD, BEGIN, END, UNK) are ruled out."""
     if not len(prompt):
         raise ValueError("an empty prompt: give the model at least one symbol to begin with, for instance a new line.")
-    logits, state = model(torch.as_tensor(prompt, dtype=torch.long)[None])
+    with evaluating(model):
+        logits, state = model(torch.as_tensor(prompt, dtype=torch.long)[None])
     return _without_specials(logits[0, -1]), state
 
 
-@torch.no_grad()
 def sample(
     model: CharLanguageModel, prompt: Sequence[int], n: int, temperature: float = 1.0,
     generator: torch.Generator | None = None,
@@ -46,11 +46,12 @@ def sample(
         raise ValueError(f"n={n}: draw 0 symbols or more.")
     logits, state = next_logits(model, prompt)
     drawn: list[int] = []
-    for u in torch.rand(n, generator=generator, dtype=torch.float64).tolist():
-        cumulated = temperature_probabilities(logits.double(), temperature).cumsum(0)  # (V,)
-        drawn.append(int(torch.searchsorted(cumulated, u * cumulated[-1])))
-        logits, state = model(torch.tensor([drawn[-1:]]), state)
-        logits = _without_specials(logits[0, -1])
+    with evaluating(model):
+        for u in torch.rand(n, generator=generator, dtype=torch.float64).tolist():
+            cumulated = temperature_probabilities(logits.double(), temperature).cumsum(0)  # (V,)
+            drawn.append(int(torch.searchsorted(cumulated, u * cumulated[-1])))
+            logits, state = model(torch.tensor([drawn[-1:]]), state)
+            logits = _without_specials(logits[0, -1])
     return drawn
 
 

@@ -18,6 +18,7 @@ from course_utils.checks import check_widths
 from course_utils.corpora.pair import Pair
 from course_utils.layers.recurrent import Recurrent, reverse_by_length
 from course_utils.layers.simple_recurrent import JordanCell, unroll
+from course_utils.seq2seq.decoding import evaluating
 from course_utils.text.batches import Batch, Batches
 from course_utils.text.masks import padding_mask
 from course_utils.text.vocabulary import BEGIN, PAD, Vocabulary
@@ -114,16 +115,13 @@ def checked_mask(source: Tensor) -> Tensor:
 def predict(
     model: nn.Module, sentences: Sequence[Pair], words: Vocabulary, tags: Vocabulary, batch_size: int = 256
 ) -> list[tuple[str, ...]]:
-    """The most probable label of every word of every sentence, in their order."""
+    """The most probable label of every word of every sentence, in their order. The model's mode is restored."""
     found: list[tuple[str, ...]] = [()] * len(sentences)
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model):
         for batch in LabelBatches(sentences, words, tags, batch_size).once():
             best = model(batch.source).argmax(-1)                             # (B, T)
             for row, ids, n in zip(batch.index, best.tolist(), batch.source_mask.sum(1).tolist(), strict=True):
                 found[row] = tags.decode(ids[:n], stop_at_end=False)
-    model.train(was_training)
     return found
 
 

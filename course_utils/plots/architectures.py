@@ -240,14 +240,14 @@ PROJECTED = ("inputs", "query, keys, values", "scores", "softmax", "weighted sum
 @styled
 def self_attention_steps(
     words: Sequence[str], inputs=None, queries=None, keys=None, values=None, *, projections: bool | None = None,
-    asks: int = 0, stage: int | None = None,
+    scaled: bool = True, asks: int = 0, stage: int | None = None,
 ) -> Figure:  # fmt: skip
     """What one word (`asks`, counted from 0) becomes, step by step; the words are rows, from top to bottom.
 
     Without projections (stages: SELF) the inputs themselves are compared, x_i · x_j, and mixed. With them (PROJECTED)
-    the query meets every key, q_i · k_j / √d, and the values are mixed. The numbers of `inputs` (T, D), `queries`,
-    `keys`, `values` (T, d), at most three wide, are written into the cells, and scores, weights and output are worked
-    out from them; without them cells are empty and symbols stand for numbers.
+    the query meets every key, q_i · k_j / √d (not `scaled`: q_i · k_j), and the values are mixed. The numbers of
+    `inputs` (T, D), `queries`, `keys`, `values` (T, d), at most three wide, are written into the cells, and scores,
+    weights and output are worked out from them; without them cells are empty and symbols stand for numbers.
     """
     given = {"inputs": inputs, "queries": queries, "keys": keys, "values": values}
     given = {name: None if m is None else np.asarray(m, dtype=float) for name, m in given.items()}
@@ -264,7 +264,7 @@ def self_attention_steps(
     check_stage(stage, PROJECTED if projections else SELF)
     if not projections:
         q = k = v = x
-    scores, weights, output = _attend(q, k, v, asks, scaled=projections)
+    scores, weights, output = _attend(q, k, v, asks, scaled=projections and scaled)
 
     gap, above = (0.86, 0.34) if projections else (0.8, 0.0)  # the asking row is taller: its query stands on top
     tall = (1.83 if projections else 1.98) + T * gap + above
@@ -337,7 +337,7 @@ def self_attention_steps(
     d.fan([one.right for one in times], total, weights)
     out = _numbers(d, x_out, total.y, output, 0, "attention")
     d.arrow(total.right, out.left, **GIVES)
-    score_of, given_away = (f"q{i} · kⱼ / √d", "v") if projections else (f"x{i} · xⱼ", "x")
+    score_of, given_away = (f"q{i} · kⱼ" + " / √d" * scaled, "v") if projections else (f"x{i} · xⱼ", "x")
     formulas = (f"α{i}ⱼ = {score_of}", f"a{i} = softmax(α{i})", f"o{i} = Σⱼ a{i}ⱼ {given_away}ⱼ")
     for k, (place, formula) in enumerate(zip((0.1, 3.2, 6.2), formulas, strict=True)):
         d.part(first + k)

@@ -1,6 +1,6 @@
 """Pictures of attention: the alignment map, and one decoding step drawn stage by stage. Notebooks 07 and on.
 
-Symbols as in the notebooks: h_j the encoder states (annotations), e_ij the scores, a_ij the weights, C_i the context,
+Symbols as in the notebooks: h_j the encoder states (annotations), α_ij the scores, a_ij the weights, C_i the context,
 s_i the decoder's state, y_i the word written at step i. Subscripts are Unicode letters: mathtext would double the time
 a frame takes, and alt texts can carry them too.
 """
@@ -41,8 +41,8 @@ def alignment_map(
 ) -> Figure:  # fmt: skip
     """The weights (T, S) as a map: source words from left to right, target words from top to bottom.
 
-    Gold links (source index, target index) are outlined: sure ones solid, merely possible ones dashed. The weights
-    are printed if there are few (`values` decides otherwise); the figure grows with the words.
+    Gold links (source index, target index) are outlined: sure ones solid, merely possible ones dashed. Weights above
+    .05 are printed if the words are few (`values` decides otherwise); the figure grows with the words.
     """
     weights = np.asarray(weights, dtype=float)
     if weights.shape != (len(target), len(source)) or not weights.size:
@@ -69,10 +69,9 @@ def alignment_map(
     for i, word in enumerate(target):
         axes.text(-gap, i, word, ha="right", va="center", fontsize=size)
     if values:
-        for (i, j), w in np.ndenumerate(weights):
-            axes.text(
-                j, i, _weight_text(w), ha="center", va="center", fontsize=SMALL, color=text_on(colormaps[MAP](w))
-            )
+        for i, j in np.argwhere(weights > 0.05):
+            colour = text_on(colormaps[MAP](weights[i, j]))
+            axes.text(j, i, _weight_text(weights[i, j]), ha="center", va="center", fontsize=SMALL, color=colour)
     _outline_links(axes, set(gold_sure or ()), set(gold_possible or ()), 2.4 if cell > 0.4 else 1.6)
     if links:
         _explain_links(figure, bool(gold_sure), bool(set(gold_possible or ()) - set(gold_sure or ())))
@@ -93,9 +92,8 @@ def _word_room(words: Sequence[str]) -> float:
 
 
 def _weight_text(w: float) -> str:
-    """Short enough for a small cell: ".97", "1", "0"."""
-    text = f"{w:.2f}"
-    return {"0.00": "0", "1.00": "1"}.get(text, text.lstrip("0"))
+    """Short enough for a small cell: ".97", "1"."""
+    return "1" if w >= 0.995 else f"{w:.2f}".lstrip("0")
 
 
 def _outline_links(axes: Axes, sure: set[tuple[int, int]], possible: set[tuple[int, int]], thin: float) -> None:
@@ -169,7 +167,7 @@ def attention_step(step: AttentionStep, stage: int, *, units: int = 6) -> Figure
     draw_strips(axes, x, low + 0.04, step.annotations[:, :units], min(0.3, column * 0.7), 0.085, fade)
     axes.text(left - 0.1, low + 0.3, "states hⱼ", ha="right", va="center", fontsize=SMALL)
     if stage >= 1:
-        _bars(axes, x, bands["scores"], step.scores, column, numbers_high, "scores eᵢⱼ", left, signed=True)
+        _bars(axes, x, bands["scores"], step.scores, column, numbers_high, "scores αᵢⱼ", left, signed=True)
     if stage >= 2:
         _bars(axes, x, bands["softmax"], step.weights, column, numbers_high, "weights aᵢⱼ", left)
     _boxes(axes, step, stage, bands["boxes"], units)

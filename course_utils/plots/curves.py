@@ -1,7 +1,7 @@
 """Measurements as lines and bars, always with every seed: scores by length, by capacity, comparisons, training losses.
 
-A score comes as a list of runs, one a seed; a run is one number (bars) or one number a point (lines). The thick line
-is the median over the seeds, the band goes from the smallest to the largest: with three seeds there is no more to know.
+A score comes as a list of runs, one per seed; a run is one number (bars) or one number per point (lines). Lines and
+bars show the mean over the seeds, and every seed is a dot.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,29 +30,36 @@ Runs = Sequence[Sequence[float]]  # seeds x points
 @styled
 def length_curve(
     series: Mapping[str, Runs] | Mapping[str, Mapping[str, Runs]], buckets: Sequence[str], *,
-    trained: int | None = None, score: str = "exact match", title: str = "",
+    trained: int | None = None, score: str | Sequence[str] = "exact match", title: str = "",
+    low: float | Sequence[float] = 0.0,
 ) -> Figure:  # fmt: skip
     """Score by source length: {model: seeds x buckets}, or {row title: {model: ...}} for rows one above the other.
 
     `buckets` are the labels, shortest first ("3-7", ...). The first `trained` of them hold the lengths seen in
-    training: they are shaded. Scores are shares between 0 and 1; nan leaves a gap.
+    training: they are shaded. Scores are shares, drawn from `low` to 1; nan leaves a gap. `score` and `low`: one for
+    all rows, or one per row.
     """
     rows = series if all(isinstance(s, Mapping) for s in series.values()) else {title: series}
     if trained is not None and not 0 <= trained <= len(buckets):
         raise ValueError(f"trained={trained}: how many of the {len(buckets)} buckets were trained on?")
+    scores = [score] * len(rows) if isinstance(score, str) else list(score)
+    lows = [low] * len(rows) if isinstance(low, int | float) else list(low)
+    if len(scores) != len(rows) or len(lows) != len(rows):
+        raise ValueError(f"{len(rows)} rows, but score={score!r} and low={low!r}: give one for all, or one per row.")
     height = 0.7 + 3.0 * len(rows)
     figure = new_figure(8.0, height)
     width = _width_beside(name for models in rows.values() for name in models)
     for i, (name, models) in enumerate(rows.items()):
         axes = figure.add_axes((0.76 / 8, 1 - (2.8 + 3.0 * i) / height, width / 8, 2.4 / height))
         axes.set_xlim(-0.3, len(buckets) - 0.7)
-        axes.set_ylim(-0.03, 1.05)
+        room = 1 - lows[i]
+        axes.set_ylim(lows[i] - 0.03 * room, 1 + 0.05 * room)
         if trained:
             axes.axvspan(-0.3, trained - 0.5, color=PALE, zorder=0)
-            axes.text(-0.22, 0.03, "lengths seen in training", color=GREY, fontsize=SMALL, va="bottom")
+            axes.text(-0.22, lows[i] + 0.03 * room, "lengths seen in training", color=GREY, fontsize=SMALL, va="bottom")
         _lines(axes, np.arange(len(buckets)), models)
         axes.set_xticks(range(len(buckets)), buckets if i == len(rows) - 1 else [""] * len(buckets))
-        axes.set_ylabel(score)
+        axes.set_ylabel(scores[i])
         axes.set_title(name)
     axes.set_xlabel("words in the source sentence")
     _say_seeds(figure, [runs for models in rows.values() for runs in models.values()])
@@ -87,7 +94,7 @@ def _say_seeds(figure: Figure, all_runs: Iterable[Runs]) -> None:
     many = f"{min(n)}" if len(n) == 1 else f"{min(n)}-{max(n)}"
     if max(n) > 1:
         figure.text(
-            0.76 / 8, 0.08 / figure.get_figheight(), f"line: median of {many} seeds; band: smallest to largest",
+            0.76 / 8, 0.08 / figure.get_figheight(), f"line: mean of {many} seeds; dots: the seeds",
             color=GREY, fontsize=SMALL,
         )  # fmt: skip
 
@@ -100,28 +107,31 @@ def _lines(axes: Axes, x: np.ndarray, series: Mapping[str, Runs]) -> None:
         runs = np.asarray(runs, dtype=float)
         if runs.ndim != 2 or runs.shape[1] != len(x):
             raise ValueError(f"{name!r} has shape {runs.shape}; needed are seeds x {len(x)} points.")
-        middle = np.median(runs, axis=0)
-        colour = SERIES[i]
-        if len(runs) > 1:
-            axes.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.22, lw=0, zorder=2)
-        axes.plot(x, middle, color=colour, marker=MARKERS[i], ls=DASHES[i], zorder=3 + i)
+        middle = runs.mean(axis=0)  # nan where a seed has none
+        if len(runs) > 1:  # beside the line's own marker, so that both are seen
+            axes.plot(x + 0.05, runs.T, "o", color=SERIES[i], ms=3.5, alpha=0.7, zorder=2)
+        axes.plot(x, middle, color=SERIES[i], marker=MARKERS[i], ls=DASHES[i], zorder=3 + i)
         real = np.flatnonzero(~np.isnan(middle))
         if len(real):
-            ends.append((name, float(x[real[-1]]), float(middle[real[-1]]), colour))
+            ends.append((name, float(x[real[-1]]), float(middle[real[-1]]), SERIES[i]))
     label_line_ends(axes, ends)
 
 
 @styled
 def bars_with_seeds(
     values: Mapping[str, Sequence[float]], *, score: str = "exact match", title: str = "", limit: float | None = 1.0,
-    digits: int = 2,
+    digits: int = 2, groups: Sequence[int] | None = None,
 ) -> Figure:  # fmt: skip
-    """One bar for each name, as long as the median over its seeds; each seed is a dot, the median stands beside.
+    """One bar for each name, as long as the mean over its seeds; each seed is a dot, the mean stands beside.
 
     Names are written out in full at the left; a line break in a name is kept. `limit` ends the axis (None: by itself).
+    All bars have one colour, unless `groups` (a number per bar, from 0) says which belong together.
     """
     if not values or any(len(v) == 0 for v in values.values()):
         raise ValueError(f"every bar needs at least one number; got {dict(values)!r}.")
+    groups = [0] * len(values) if groups is None else list(groups)
+    if len(groups) != len(values):
+        raise ValueError(f"{len(values)} bars, but groups={groups}: give one number per bar.")
     lines = max(name.count("\n") + 1 for name in values)
     row = max(0.42, 0.22 * lines + 0.1)
     height = 1.25 + row * len(values)
@@ -132,8 +142,8 @@ def bars_with_seeds(
     right = limit if limit is not None else most * 1.05
     for i, seeds in enumerate(values.values()):
         seeds = np.asarray(seeds, dtype=float)
-        middle = float(np.median(seeds))
-        axes.barh(i, middle, height=0.62, color=SERIES[i % len(SERIES)], alpha=0.45, edgecolor="black", lw=0.8)
+        middle = float(np.mean(seeds))
+        axes.barh(i, middle, height=0.62, color=SERIES[groups[i]], alpha=0.45, edgecolor="black", lw=0.8)
         if len(seeds) > 1:
             axes.plot(seeds, [i] * len(seeds), "o", color="black", ms=5, zorder=3)
         axes.annotate(f"{middle:.{digits}f}", (seeds.max(), i), (9, 0), textcoords="offset points", va="center")

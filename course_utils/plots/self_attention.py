@@ -1,7 +1,6 @@
-"""Pictures of self-attention: how far two words are apart, four vectors in the plane, a softmax that saturates.
+"""Pictures of self-attention: how far two words are apart, one word that asks, a softmax that saturates. Notebook 13.
 
-Notebook 13. Symbols as there: aʲ the inputs, qⁱ, kʲ, vʲ their three projections, αᵢⱼ the scores, wᵢⱼ the weights, bⁱ
-the output. Subscripts are Unicode letters, as in `attention`.
+Symbols as there: xⱼ the inputs, qᵢ, kⱼ, vⱼ their three projections, αᵢⱼ the scores, aᵢⱼ the weights, oᵢ the output.
 """
 
 from collections.abc import Sequence
@@ -27,9 +26,6 @@ from course_utils.plots.style import (
     new_figure,
     styled,
 )
-
-UPPER = "¹²³⁴⁵⁶⁷⁸⁹"
-
 
 # ---- how far is it from one word to another? -------------------------------------------------------------------------
 
@@ -106,83 +102,86 @@ def _look(axes: Axes, here: float, there: float, y: float, most: float, span: fl
         _arrow(axes, (there, y + 0.12), (there, y), colour, thick)
 
 
-# ---- four vectors in the plane ---------------------------------------------------------------------------------------
+# ---- one word asks ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Looking:
-    """One query at work: all numbers of bⁱ = Σ wᵢⱼ vʲ, vectors of two entries."""
+    """One query at work: all numbers of oᵢ = Σ aᵢⱼ vⱼ, whose values are points in a plane."""
 
-    inputs: np.ndarray  # (S, 2) aʲ
-    values: np.ndarray  # (S, 2) vʲ
+    words: Sequence[str]  # S
+    values: np.ndarray  # (S, 2) vⱼ
     scores: np.ndarray  # (S,) αᵢⱼ
-    weights: np.ndarray  # (S,) wᵢⱼ
-    output: np.ndarray  # (2,) bⁱ
+    weights: np.ndarray  # (S,) aᵢⱼ
+    output: np.ndarray  # (2,) oᵢ
     query: int  # i, from 0
-    scaled: bool  # were the scores divided by √d?
+    formula: str  # how the scores were made
 
 
 @styled
-def looking(step: Looking, *, reach: float = 4.0) -> Figure:
-    """Inputs, scores, weights and the output of one query: the values pull at bⁱ, each as strongly as its weight.
+def looking(step: Looking, *, names: tuple[str, str] = ("first entry", "second entry"), reach: float = 3.0) -> Figure:
+    """Scores, weights and the output of one query: the output lies among the values, drawn to each by its weight.
 
-    Both planes show -reach … reach; a vector beyond is cut off at the edge.
+    The plane, whose axes are called `names`, shows -reach/3 … reach; a vector beyond is cut off at the edge. The pale
+    area is everything that some choice of weights could give: the hull of the values.
     """
-    figure = new_figure(8.0, 4.1)
-    i, S = step.query, len(step.inputs)
-    q, over = UPPER[i], " / √2" if step.scaled else ""
-    plane = figure.add_axes((0.045, 0.17, 0.29, 0.29 * 8 / 4.1))
-    _plane(plane, reach / 2, "inputs aʲ")
-    taken: list[np.ndarray] = []
-    for j, a in enumerate(step.inputs):
-        _vector(plane, a, f"a{UPPER[j]}", VERMILLION if j == i else GREY, 2.6 if j == i else 1.6, reach / 2, taken)
-
-    bars = figure.add_axes((0.375, 0.03, 0.235, 0.93))
+    figure = new_figure(8.0, 4.3)
+    i, S = step.query, len(step.words)
+    bars = figure.add_axes((0.01, 0.02, 0.53, 0.95))
     bars.set(xlim=(0, S), ylim=(0, 1))
     bars.set_axis_off()
-    _numbers(bars, step.scores, 0.64, 0.25, f"scores q{q}·kʲ{over}", signed=True)
-    _numbers(bars, step.weights, 0.15, 0.25, "softmax: weights", signed=False)
-    for j in range(S):
-        bars.text(j + 0.5, 0.0, f"j = {j + 1}" if j == 0 else f"{j + 1}", ha="center", va="bottom", fontsize=SMALL)
+    _numbers(bars, step.scores, 0.63, 0.25, f"scores: {step.formula}", signed=True)
+    _numbers(bars, step.weights, 0.17, 0.25, f"weights of “{step.words[i]}”: softmax", signed=False)
+    for j, word in enumerate(step.words):
+        bars.text(j + 0.5, 0.0, word, ha="center", va="bottom", fontsize=SMALL,
+                  fontweight="bold" if j == i else "normal")  # fmt: skip
 
-    plane = figure.add_axes((0.69, 0.17, 0.29, 0.29 * 8 / 4.1))
-    _plane(plane, reach, f"values vʲ, output b{q}")
-    taken = [np.asarray(step.output) * part for part in (0.3, 0.6, 1.0)]
-    for j, v in enumerate(step.values):
-        strength = float(step.weights[j])
-        _vector(plane, v, f"v{UPPER[j]}", BLUE, 0.8 + 4.5 * strength, reach, taken, max(0.3, strength))
-    taken += [np.clip(v, -reach, reach) * part for v in step.values for part in (0.5, 0.75, 1.0)]
-    _vector(plane, step.output, f"b{q}", VERMILLION, 3.2, reach, taken)
+    plane = figure.add_axes((0.62, 0.15, 0.37, 0.37 * 8 / 4.3))
+    low = -reach / 3
+    plane.set(xlim=(low, reach), ylim=(low, reach), xticks=range(int(low), int(reach) + 1), xlabel=names[0],
+              yticks=range(int(low), int(reach) + 1), ylabel=names[1])  # fmt: skip
+    plane.axhline(0, color=PALE, lw=1, zorder=0)
+    plane.axvline(0, color=PALE, lw=1, zorder=0)
+    plane.set_title("values, and the output (diamond)", fontsize=NORMAL)
+    hull = _hull(np.clip(step.values, low, reach))
+    plane.fill(*hull.T, color=BLUE, alpha=0.12, zorder=0.5)
+    plane.plot(*np.vstack([hull, hull[:1]]).T, color=BLUE, lw=1, alpha=0.6, zorder=0.6)
+    output = np.clip(step.output, low, reach)
+    for j, v in enumerate(np.clip(step.values, low, reach)):
+        share = float(step.weights[j])
+        plane.plot(*np.stack([output, v]).T, color=GREY, lw=0.5 + 5 * share, zorder=1)
+        plane.plot(*v, "o", color=BLUE, ms=5 + 12 * share**0.5, zorder=2)
+    there: dict[tuple[float, float], dict[str, None]] = {}  # a point -> the words that stand on it, each once
+    for word, (x, y) in zip(step.words, np.clip(step.values, low, reach), strict=True):
+        there.setdefault((x, y), {})[word] = None
+    for (x, y), same in there.items():
+        y += (-0.28 if y <= 0 or y > 0.8 * reach else 0.28) * reach / 3
+        side = "right" if x > 0.8 * reach else "left" if x < 0.8 * low else "center"
+        plane.text(x, y, ", ".join(same), ha=side, va="center", fontsize=SMALL, zorder=4)
+    plane.plot(*output, "D", color=VERMILLION, ms=11, mec="black", zorder=5)
     return figure
 
 
-def _plane(axes: Axes, reach: float, title: str) -> None:
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[-reach, 0, reach], yticks=[0, reach])
-    axes.set_xticklabels([f"{-reach:g}", "0", f"{reach:g}"])
-    axes.set_yticklabels(["0", f"{reach:g}"])
-    axes.axhline(0, color=PALE, lw=1, zorder=0)
-    axes.axvline(0, color=PALE, lw=1, zorder=0)
-    axes.set_title(title, fontsize=NORMAL)
-    axes.tick_params(length=0)
+def _hull(points: np.ndarray) -> np.ndarray:
+    """Corners of the convex hull of (N, 2) points, counterclockwise (Andrew's monotone chain)."""
+    points = np.unique(points, axis=0)
+    if len(points) < 3:
+        return points
+
+    def chain(some: np.ndarray) -> list[np.ndarray]:
+        kept: list[np.ndarray] = []
+        for p in some:
+            while len(kept) > 1 and _turn(kept[-2], kept[-1], p) <= 0:
+                kept.pop()
+            kept.append(p)
+        return kept[:-1]
+
+    return np.array([*chain(points), *chain(points[::-1])])
 
 
-def _vector(axes: Axes, v: np.ndarray, name: str, colour: str, thick: float, reach: float, taken: list[np.ndarray],
-            alpha: float = 1.0) -> None:  # fmt: skip
-    """An arrow from the origin (the zero vector is a dot) with its name at the tip, where no other name stands."""
-    shown = np.clip(np.asarray(v, dtype=float), -reach, reach)
-    length = float(np.hypot(*shown))
-    if length < 0.02 * reach:
-        axes.plot([0], [0], "o", color=colour, ms=7, zorder=4)
-    else:
-        axes.add_patch(FancyArrowPatch((0, 0), shown, arrowstyle="-|>,head_length=7,head_width=3.5", color=colour,
-                                       lw=thick, alpha=alpha, shrinkA=0, shrinkB=0, zorder=3))  # fmt: skip
-    outward = np.arctan2(shown[1], shown[0]) if length > 0.02 * reach else np.pi / 4
-    turns = outward + np.pi / 4 * np.array([0, 1, -1, 2, -2, 3, -3])
-    places = np.clip(shown + 0.15 * reach * np.stack([np.cos(turns), np.sin(turns)], 1), -0.9 * reach, 0.9 * reach)
-    room = [min((float(np.hypot(*(place - other))) for other in taken), default=9.0) / reach for place in places]
-    free = next((k for k, r in enumerate(room) if r > 0.2), int(np.argmax(room)))
-    taken.append(places[free])
-    axes.text(*places[free], name, color=ink(colour), ha="center", va="center", zorder=5)
+def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
+    """Positive if a, b, c turn left."""
+    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
 
 
 def _numbers(axes: Axes, values: np.ndarray, low: float, high: float, title: str, signed: bool) -> None:
@@ -200,6 +199,34 @@ def _numbers(axes: Axes, values: np.ndarray, low: float, high: float, title: str
 
 
 # ---- a softmax that saturates ----------------------------------------------------------------------------------------
+
+
+@styled
+def reaching_gradients(widths: Sequence[int], plain: Sequence[np.ndarray], scaled: Sequence[np.ndarray]) -> Figure:
+    """How large a gradient reaches a query, (N,) sizes for each width d: mean, median and each of (some) draws, without
+    the scale on the left and with it on the right. Both axes are logarithmic; sizes below 10⁻⁵ are drawn there."""
+    figure = new_figure(8.0, 4.3)
+    kinds = (("softmax(q · k)", plain, VERMILLION), ("softmax(q · k / √d)", scaled, GREEN))
+    for k, (name, sizes, colour) in enumerate(kinds):
+        axes = figure.add_axes((0.11 + 0.46 * k, 0.16, 0.42, 0.72))
+        for j, found in enumerate(sizes):
+            some = np.maximum(np.asarray(found, dtype=float)[:150], 1e-5)
+            spread = 0.28 * (np.arange(len(some)) / len(some) - 0.5)
+            axes.plot(j + spread, some, ".", color=GREY, ms=3, alpha=0.5, zorder=1)
+        means, medians = ([float(f(x)) for x in sizes] for f in (np.mean, np.median))
+        axes.plot(range(len(widths)), means, "s-", color=colour, ms=8, lw=2, zorder=3)
+        axes.plot(range(len(widths)), np.maximum(medians, 1e-5), "o--", color="black", ms=8, lw=2, zorder=3)
+        axes.set(yscale="log", ylim=(6e-6, 60), xlim=(-0.5, len(widths) - 0.5), xlabel="width d of q and k")
+        axes.set_xticks(range(len(widths)), [str(d) for d in widths])
+        axes.set_title(name, fontsize=NORMAL)
+        axes.text(-0.3, 3 * means[0], "mean", color=ink(colour), va="bottom")
+        right = (len(widths) - 1.35, max(medians[-1], 2e-5)) if k == 0 else (len(widths) - 1, medians[-1] / 4)
+        axes.text(*right, "median", ha="right", va="center")
+        if k == 0:
+            axes.set_ylabel("size of the gradient at q")
+        else:
+            axes.set_yticklabels([])
+    return figure
 
 
 @styled

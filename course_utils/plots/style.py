@@ -9,7 +9,8 @@ import base64
 import functools
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import matplotlib as mpl
 import numpy as np
@@ -38,12 +39,28 @@ STYLE = {
 }  # fmt: skip
 
 
+@functools.cache
+def _settings() -> dict:
+    """Every setting of matplotlib: its own defaults, then STYLE. The backend is left alone."""
+    settings = mpl.RcParams({k: v for k, v in mpl.rcParamsDefault.items() if not k.startswith("backend")})
+    settings.update(STYLE)
+    return dict(settings)
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """The course's settings and nothing of what a style, a matplotlibrc or `rcParams` has set, until the block ends."""
+    with mpl.rc_context():
+        dict.update(mpl.rcParams, _settings())  # they are checked: rcParams.update would check 300 values a figure
+        yield
+
+
 def styled(draw: Callable) -> Callable:
     """Decorator: `draw` runs under the course's style, whatever the notebook has set before."""
 
     @functools.wraps(draw)
     def wrapped(*args, **kwargs):
-        with mpl.rc_context(STYLE):
+        with house_style():
             return draw(*args, **kwargs)
 
     return wrapped
@@ -86,7 +103,7 @@ def canvas_in_inches(width: float, height: float) -> tuple[Figure, Axes]:
 def to_png(figure: Figure) -> bytes:
     """The figure as a PNG: the same figure gives the same bytes. The file names its matplotlib version, so that a
     comparison knows whether equal pixels can be expected. (`print_png` would write an alpha channel, 10 ms slower.)"""
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with house_style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a typed letter that DejaVu lacks: a box
         figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())  # (height, width, 4)

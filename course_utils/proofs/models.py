@@ -39,6 +39,7 @@ from course_utils.proofs.tools import (
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 from course_utils.seq2seq.contract import Seq2Seq, take_rows
+from course_utils.seq2seq.decoding import keeping_modes
 from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.seq2seq.transformer import POSITIONS, Transformer
 from course_utils.text.masks import padding_mask
@@ -110,12 +111,10 @@ def batch_independence(model: Seq2Seq) -> None:
 @torch.no_grad()
 def modes_agree(model: Seq2Seq) -> None:
     """With dropout 0, training and evaluation mode compute the same."""
-    batch, mode = sample(), model.training
-    try:
+    batch = sample()
+    with keeping_modes(model):
         trained = run(model.train(), batch.source, batch.target_in)[0]
         evaluated = run(model.eval(), batch.source, batch.target_in)[0]
-    finally:
-        model.train(mode)
     same(evaluated, trained, "training and evaluation mode differ although dropout is 0")
 
 
@@ -307,10 +306,11 @@ def build(name: str, seed: int = 0) -> Seq2Seq:
 
 def prove(model: Seq2Seq, leave_out: tuple[str, ...] = ()) -> None:
     """All proofs, in evaluation and in training mode. For a model of your own: SIZES, dropout 0, `.double()`."""
-    for name, proof in PROOFS.items():
-        for training in (False, True):
-            if name not in leave_out:
-                check(proof, model.train(training))
+    with keeping_modes(model):
+        for name, proof in PROOFS.items():
+            for training in (False, True):
+                if name not in leave_out:
+                    check(proof, model.train(training))
 
 
 def check(proof: Callable[[Seq2Seq], None], model: Seq2Seq) -> None:

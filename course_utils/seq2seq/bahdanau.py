@@ -2,8 +2,8 @@
 
     h_j = [h→_j; h←_j]                                   annotations, section 3.2
     s_0 = tanh(W_s h←_1)                                 appendix A.2.2
-    e_ij = v · tanh(W s_{i-1} + U h_j)                   the query is the *previous* state, A.1.2
-    C_i = Σ_j softmax(e_i)_j h_j                         eq. 5-6
+    α_ij = v · tanh(W s_{i-1} + U h_j)                   the query is the *previous* state, A.1.2
+    C_i = Σ_j softmax(α_i)_j h_j                         eq. 5-6
     s_i = GRU(s_{i-1}, [E y_{i-1}; C_i])                 the context goes into the cell
     logits = W_o maxout(U_o s_{i-1} + V_o E y_{i-1} + C_o C_i)            A.2.2
 

@@ -25,16 +25,22 @@ class Decoded(NamedTuple):
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients inside the block; afterwards every part is in the mode it was in."""
+def keeping_modes(model: nn.Module) -> Iterator[None]:
+    """Whatever the block does: afterwards every part of the model is in the mode (training or not) it was in."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients inside the block; afterwards every part is in the mode it was in."""
+    with keeping_modes(model), torch.no_grad():
+        model.eval()
+        yield
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -22,6 +22,19 @@ _TOKEN = re.compile(
     r"|[^\W_]+(?:['-][^\W_]+)*"
     r"|[^\s]"
 )
+# Signs without ink (Unicode's default-ignorable code points, and control characters that are no space): soft hyphen,
+# zero-width space and joiners, marks of direction, byte order mark … A word is the same without. A variation selector
+# says how the sign before it is drawn ("©\ufe0f") and stays there, but not behind a letter or alone.
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x91\x93-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff]+"
+)
+_SELECTOR = re.compile(r"(?<![^\w\s])[\ufe00-\ufe0f]+")
+# Signs that are typed, or came out of a wrong decoding (\x92), for an apostrophe; elsewhere some are quotation marks,
+# accents or minutes of arc, so they count as one between two letters only.
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])[´`‘′‛＇ʻʹ՚\x92](?=[^\W\d_])")
+_SAME = str.maketrans({"’": "'", "ʼ": "'", "\u2010": "-", "\u2011": "-", "﹣": "-", "－": "-"})  # anywhere
 _CLOSING = frozenset(".,;:!?)]}…»”%")  # no space before these
 _OPENING = frozenset("([{«“")  # no space after these
 
@@ -29,13 +42,14 @@ _OPENING = frozenset("([{«“")  # no space after these
 def tokenise(text: str) -> tuple[str, ...]:
     """Lower-case `text` and cut it into words and punctuation: "L'eau n'est pas là." -> l' eau n' est pas là .
 
-    Typographic apostrophes (’) count as plain ones and accents are composed first (NFC), so that the same word is
-    always the same token, wherever it was typed.
+    Typographic apostrophes and hyphens count as plain ones, signs without ink are dropped and accents are composed
+    (NFC) first, so that the same word is always the same token, wherever it was typed.
     """
     if not isinstance(text, str):
         raise TypeError(f"tokenise needs a string, not {type(text).__name__}; tokens go to Vocabulary.encode.")
-    text = unicodedata.normalize("NFC", text).lower().replace("’", "'").replace("ʼ", "'")
-    return tuple(_TOKEN.findall(text))
+    text = _SELECTOR.sub("", _INVISIBLE.sub("", text))
+    text = unicodedata.normalize("NFC", text).lower().translate(_SAME)
+    return tuple(_TOKEN.findall(_APOSTROPHE.sub("'", text)))
 
 
 def detokenise(tokens: Iterable[str]) -> str:

@@ -20,10 +20,11 @@ Sentences = Sequence[Pair | str]
 
 
 def attention_player(
-    model: Any, source_vocab: Vocabulary, target_vocab: Vocabulary, sentences: Sentences, name: str
+    model: Any, source_vocab: Vocabulary, target_vocab: Vocabulary, sentences: Sentences, name: str, *, at: int = 0
 ) -> Explorer:
     """Watch an attentive model translate: encoder states → scores → softmax → weighted sum → state → word, one click
-    a stage, for a listed sentence or a typed one. `name` says on every frame which model it is."""
+    per stage, for a listed sentence or a typed one. `name` says on every frame which model it is; `at` is the frame
+    that stands there first (six per word, so 14 is the softmax of the third)."""
 
     @lru_cache(maxsize=32)
     def film(text: str):
@@ -39,7 +40,7 @@ def attention_player(
         f"{name} translating step by step: encoder states of the source words, scores, attention weights, context, "
         f"state, and the word written; the present stage is framed."
     )
-    return _player(draw, lambda text: len(film(text)[0]) * len(STAGES), sentences, alt)
+    return _player(draw, lambda text: len(film(text)[0]) * len(STAGES), sentences, alt, at)
 
 
 def fixed_context_player(
@@ -64,10 +65,11 @@ def fixed_context_player(
     return _player(draw, lambda text: film(text)[0].frames, sentences, alt)
 
 
-def _player(draw, frames, sentences: Sentences, alt: str) -> Explorer:
+def _player(draw, frames, sentences: Sentences, alt: str, at: int = 0) -> Explorer:
     """An Explorer over (sentence, at) whose stepper begins anew with every sentence."""
     picker = SentencePicker(as_text(sentences))
     stepper = Stepper(frames(picker.value))
+    stepper.value = at
 
     def another(change) -> None:  # observes before the Explorer does, and changes the stepper first
         try:

@@ -10,6 +10,7 @@ import torch
 from course_utils.corpora.pair import Pair
 from course_utils.models.tagger import Tagger
 from course_utils.plots.tagging import Memory, memory_strip
+from course_utils.seq2seq.decoding import evaluating
 from course_utils.text.vocabulary import SPECIALS, Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
@@ -78,8 +79,7 @@ def memory_player(
 def states_and_probabilities(model: Tagger, ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """States (T, D) and probabilities of the labels (T, n_tags - 4, the specials left out) of one sentence."""
     source = torch.tensor([list(ids)])
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model):
         states = model.features(model.embedding(source), torch.ones_like(source, dtype=torch.bool))  # (1, T, D)
         probabilities = model.output(states)[..., len(SPECIALS) :].softmax(-1)
     return states[0].numpy(), probabilities[0].numpy()

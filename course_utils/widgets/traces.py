@@ -172,7 +172,7 @@ def _captions(play: Play, plug: Any) -> tuple[str, ...]:
     formula = SCORES.get(type(getattr(plug, "score", None)), "score({q}, hⱼ)").format(q=play.query)
     return (
         "One state hⱼ for each source word, all of them kept.",
-        f"The query is {play.asks}; eᵢⱼ = {formula}.",
+        f"The query is {play.asks}; αᵢⱼ = {formula}.",
         "aᵢⱼ = softmax over the source words: positive, summing to 1.",
         "Cᵢ = Σⱼ aᵢⱼ hⱼ: each state as strong as its weight.",
         play.moves,

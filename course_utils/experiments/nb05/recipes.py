@@ -14,6 +14,7 @@ from course_utils.corpora.digits import SHA256, DigitBatch, DigitBatches, load_s
 from course_utils.experiments.experiment import Experiment, Recipe
 from course_utils.experiments.nb05.deep import DeepMLP, along_the_gradient
 from course_utils.seeds import seed_everything
+from course_utils.seq2seq.decoding import evaluating
 from course_utils.training import History, train
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -26,11 +27,11 @@ def digits_loss(model: nn.Module, batch: DigitBatch) -> torch.Tensor:
     return F.cross_entropy(model(batch.pixels), batch.classes)
 
 
-@torch.no_grad()
 def accuracy(model: nn.Module, split: str) -> float:
     """Share of right classes in evaluation mode."""
     data = load_split(split)
-    return float((model.eval()(data.pixels).argmax(-1) == data.classes).float().mean())
+    with evaluating(model):
+        return float((model(data.pixels).argmax(-1) == data.classes).float().mean())
 
 
 # ---- the deep network, its rate chosen on validation data ------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The runs of notebook 13: taggers made of self-attention that are blind to order, beside two of notebook 02."""
+"""The runs of notebook 13: taggers made of self-attention that do not see the order, their control with equal weights,
+and two taggers of notebook 02."""
 
 from functools import partial
 
@@ -26,6 +27,8 @@ SELF = dict(d_model=64, positions="none")
 MODELS = {
     "attention-1x1": dict(**SELF, n_layers=1, n_heads=1),  # layers x heads
     "attention-2x1": dict(**SELF, n_layers=2, n_heads=1),
+    "equal-1x1": dict(**SELF, n_layers=1, n_heads=1, equal=True),  # the control: own word and mean of the sentence
+    "equal-2x1": dict(**SELF, n_layers=2, n_heads=1, equal=True),
     "attention-2x4": dict(**SELF, n_layers=2, n_heads=4),
     "attention-2x4-causal": dict(**SELF, n_layers=2, n_heads=4, causal=True),
     "word": dict(kind="word", d_embedding=32, d_hidden=64),
@@ -76,7 +79,7 @@ def runs(task: str, names: tuple[str, ...], steps: int) -> list[Recipe]:
 
 
 RECIPES = [
-    *runs("live", ("attention-1x1",), 600),  # what notebook 13 trains in class, with seed 0
+    *runs("live", ("attention-1x1", "equal-1x1"), 600),  # what notebook 13 trains, with seed 0
     *runs("tags", tuple(MODELS), 1500),
     *runs("long", ("attention-2x4",), 4500),  # is it only a matter of training?
 ]

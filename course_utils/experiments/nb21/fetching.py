@@ -42,9 +42,12 @@ class Questions:
             yield self.take(self.batch_size, torch.Generator().manual_seed(1_000_003 * self.seed + self.drawn))
 
     def state_dict(self) -> dict:
-        return {"drawn": self.drawn}
+        data = f"{self.n_pairs} pairs of {self.n_values} values, seed={self.seed}"
+        return {"data": data, "batch_size": self.batch_size, "drawn": self.drawn}
 
     def load_state_dict(self, state: dict) -> None:
+        if {**state, "drawn": self.drawn} != self.state_dict():
+            raise ValueError(f"the saved order is of {state['data']}, batch {state['batch_size']}: build the same one")
         self.drawn = state["drawn"]
 
 

@@ -5,6 +5,7 @@ characters on both sides (Devlin et al. 2019 without their random and unchanged 
 not be causal stands in for dense attention; that is what Wang et al. (2020) trained Linformer on, with subwords.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -70,7 +71,8 @@ class WindowBatches:
             yield self.take(self.batch_size, rng)
 
     def state_dict(self) -> dict:
-        data = f"windows of {self.length} in {len(self.ids)} characters, seed={self.seed}"
+        digest = hashlib.sha256(self.ids.numpy().tobytes()).hexdigest()[:12]
+        data = f"windows of {self.length} in text {digest}, seed={self.seed}"
         return {"data": data, "batch_size": self.batch_size, "drawn": self.drawn}
 
     def load_state_dict(self, state: dict) -> None:

@@ -1,0 +1,112 @@
+"""Dropout in every model that has a `dropout`: each of its places acts in training, none in evaluation."""
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils.layers.blocks import FeedForward, Residual
+from course_utils.models.attention_tagger import AttentionTagger
+from course_utils.models.tagger import KINDS, Tagger
+from course_utils.models.transformer_xl import TransformerXL
+from course_utils.seq2seq.attentive import AttentiveSeq2Seq
+from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
+from course_utils.seq2seq.transformer import Transformer
+
+V, WIDTHS = 12, dict(d_embedding=5, d_hidden=8)
+SOURCE = torch.tensor([[4, 5, 6, 7, 8], [9, 10, 11, 4, 5]])
+TARGET_IN = torch.tensor([[1, 4, 5, 6], [1, 7, 8, 9]])
+TAGGER = dict(d_model=8, n_heads=2, n_layers=2)
+
+
+def translate(model):
+    return model(SOURCE, TARGET_IN)
+
+
+def read(model):
+    return model(SOURCE)[0]  # logits, state
+
+
+def tag(model):
+    return model(SOURCE)
+
+
+MODELS = {  # name -> (dropout -> model, how it is called, how many places drop)
+    "fixed context": (lambda p: FixedContextSeq2Seq(V, V, **WIDTHS, dropout=p), translate, 1),
+    "attentive": (lambda p: AttentiveSeq2Seq(V, V, **WIDTHS, dropout=p), translate, 1),
+    "bahdanau": (lambda p: BahdanauSeq2Seq(V, V, **WIDTHS, d_attention=4, d_readout=4, dropout=p), translate, 2),
+    "transformer, pre": (lambda p: Transformer(V, V, **TAGGER, norm="pre", dropout=p), translate, 1 + 2 * (3 + 4)),
+    "transformer, post": (lambda p: Transformer(V, V, **TAGGER, norm="post", dropout=p), translate, 1 + 2 * (3 + 4)),
+    "transformer, learned": (lambda p: Transformer(V, V, **TAGGER, positions="learned", dropout=p), translate, 15),
+    "attention tagger": (lambda p: AttentionTagger(V, V, **TAGGER, positions="learned", dropout=p), tag, 1 + 2 * 3),
+    "transformer-xl": (lambda p: TransformerXL(V, **TAGGER, memory=4, dropout=p), read, 1 + 2 * 3),
+    "transformer-xl, post": (lambda p: TransformerXL(V, **TAGGER, memory=4, norm="post", dropout=p), read, 1 + 2 * 3),
+    **{f"tagger, {kind}": (lambda p, kind=kind: Tagger(kind, V, V, dropout=p), tag, 1) for kind in KINDS},
+}
+
+
+def build(name, p):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return MODELS[name][0](p).double()
+
+
+def places(model):
+    return {name: module for name, module in model.named_modules() if isinstance(module, nn.Dropout)}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_in_evaluation_nothing_is_dropped(name):
+    call, without = MODELS[name][1], build(name, 0.0)
+    expected, model = call(without), build(name, 0.5)
+    assert not torch.allclose(call(model.train()), expected)
+    for _ in range(2):
+        torch.testing.assert_close(call(model.eval()), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(call(without.train()), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_every_place_drops_in_training(name):
+    """One place at a time: with it alone, the output moves; and there are as many places as there should be."""
+    call, model = MODELS[name][1], build(name, 0.0).train()
+    expected, found = call(model), places(model)
+    assert len(found) == MODELS[name][2]
+    for place, module in found.items():
+        module.p = 0.9
+        assert not torch.allclose(call(model), expected), f"{place} drops nothing"
+        module.p = 0.0
+        torch.testing.assert_close(call(model), expected, rtol=0, atol=1e-12)
+    with_some = places(build(name, 0.3))
+    assert {module.p for module in with_some.values()} == {0.3}
+
+
+class Nothing(nn.Module):
+    """Everything is dropped."""
+
+    def forward(self, x):
+        return torch.zeros_like(x)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
+@torch.no_grad()
+def test_the_sum_of_word_and_position_is_dropped(positions):
+    """Neither words alone, nor before the position is added: with all of it gone, no word and no place is left."""
+    models = Transformer(V, V, **TAGGER, positions=positions), AttentionTagger(V, V, **TAGGER, positions=positions)
+    for model, call in zip(models, (translate, tag), strict=True):
+        model.eval().dropout = Nothing()
+        logits = call(model)
+        torch.testing.assert_close(logits, logits[:1, :1].expand_as(logits))
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@torch.no_grad()
+def test_a_branch_drops_its_change_and_not_the_stream(norm):
+    torch.manual_seed(0)
+    x, change, branch = torch.randn(2, 3, 8), torch.randn(2, 3, 8), Residual(8, norm, 0.5)
+    branch.dropout = Nothing()
+    torch.testing.assert_close(branch.after(x, change), x if norm == "pre" else branch.norm(x))
+    feed = FeedForward(8, 16, dropout=0.5)
+    feed.dropout = Nothing()
+    torch.testing.assert_close(feed(x), feed.outer.bias.expand_as(x))
