@@ -135,7 +135,7 @@ def sentence(complaint: str, stick: Path | None = None) -> str:
 def other_pythons() -> Iterator[str]:
     """Commands that may start a Python of the course, best tested first: of each version what the system calls by its
     name, then what start.py fetched, and what uv, pyenv, conda, Homebrew and python.org have put aside."""
-    env, home = os.environ, Path.home()
+    env, home = os.environ, Path(os.path.expanduser("~"))  # Path.home() fails for a user without a name
     conda = [Path(env[name]) for name in ("CONDA_PREFIX", "MAMBA_ROOT_PREFIX") if name in env]
     conda += [place / name for place in (home, Path("/opt")) for name in ("miniforge3", "miniconda3", "anaconda3")]
     conda += [folder / "envs/*" for folder in conda]
@@ -179,11 +179,15 @@ def fetch_python() -> str | None:
         if not uv:
             pip = [sys.executable, "-m", "pip", "install", "--no-input", "--retries", "1", "--target", folder, "uv"]
             subprocess.run(pip, capture_output=True, env={**env, "PIP_USER": "0"})
-            uv = next(iter(glob.glob(f"{folder}/bin/uv*") + glob.glob(f"{folder}/Scripts/uv*")), None)
+            uv = next(iter(glob.glob(f"{folder}/*/uv{'.exe' * WINDOWS}")), None)
         if uv:
+            env.update(uv_settings("", env))
             subprocess.run([uv, "python", "install", "--quiet", version], capture_output=True, env=env)
-    return next(filter(None, map(usable, glob.glob(str(FETCHED / "*" / ("python.exe" if WINDOWS else "bin/python3"))))),
-                None)  # fmt: skip
+    found = map(usable, glob.glob(str(FETCHED / "*" / ("python.exe" if WINDOWS else "bin/python3"))))
+    python = next(filter(None, found), None)
+    if python is None:
+        shutil.rmtree(FETCHED, ignore_errors=True)
+    return python
 
 
 def go_on_with_another_python(problem: str, arguments: list[str]) -> int:
@@ -262,14 +266,14 @@ def step(what: str) -> Iterator[None]:
             say()
 
     print(f"  {what} ...", end="", flush=True)
-    counting = threading.Thread(target=count, daemon=True)
-    if sys.stdout.isatty():
+    counting = threading.Thread(target=count, daemon=True) if sys.stdout.isatty() else None
+    if counting:
         counting.start()
     try:
         yield
     finally:
         over.set()
-        if counting.is_alive():
+        if counting:
             counting.join()
             say("\n")
         else:
@@ -475,6 +479,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may have letters that the terminal has not
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

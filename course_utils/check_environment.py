@@ -57,10 +57,12 @@ def asserts(optimize: int = sys.flags.optimize) -> Iterator[Line]:
     yield Line(not optimize, what, "unset PYTHONOPTIMIZE and start Python without -O: else nobody checks the claims")
 
 
-def environment(prefix: Path = Path(sys.prefix), conda: str | None = None) -> Iterator[Line]:
-    """This course's .venv, or a conda environment."""
-    conda = conda or os.environ.get("CONDA_PREFIX")
-    ok = prefix == ROOT / ".venv" or (conda is not None and prefix == Path(conda))
+def environment(prefix: Path = Path(sys.prefix), installed: bool | None = None) -> Iterator[Line]:
+    """This course's .venv, or an environment of one's own (conda, JupyterHub) into which the course was installed."""
+    if installed is None:
+        places = (d.locate_file("") for d in metadata.distributions() if d.metadata["Name"] == "course-utils")
+        installed = any(prefix in Path(place).parents for place in places)  # not the folder that is worked in
+    ok = prefix == ROOT / ".venv" or installed
     yield Line(ok, f"environment {prefix}", "run: python3 start.py check (the course's own Python must answer)")
 
 

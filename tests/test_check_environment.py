@@ -40,7 +40,7 @@ def test_here_all_is_well():
         (check.python((4, 11, 0)), "Python 4.11.0", "64-bit Python 3.11, 3.12"),
         (check.python((3, 12, 1), wide=False), "32-bit", "64-bit"),
         (check.asserts(1), "every assert is dropped", "unset PYTHONOPTIMIZE"),
-        (check.environment(Path("/usr")), "environment", "python3 start.py check"),
+        (check.environment(Path("/usr"), installed=False), "environment", "python3 start.py check"),
         (check.own_package(""), "nowhere", "it must come from"),
         (check.own_package("/elsewhere/course_utils/__init__.py"), "elsewhere", "python3 start.py"),
         (check.widgets(Path("/nowhere")), "is not installed", "delete the folder"),
@@ -54,8 +54,9 @@ def test_a_failing_line_names_the_fault_and_the_remedy(lines, what, remedy):
     assert str(line).startswith("FAIL  ") and "\n      -> " in str(line)
 
 
-def test_conda_is_an_environment_too():
-    assert only(check.environment(Path("/opt/conda"), conda="/opt/conda")).ok
+def test_an_environment_of_ones_own_is_one_too():
+    assert only(check.environment(Path("/opt/conda"), installed=True)).ok
+    assert only(check.environment(ROOT / ".venv", installed=False)).ok
 
 
 def test_packages_are_compared_with_the_lock_and_the_ranges():

@@ -133,7 +133,7 @@ def home(tmp_path, monkeypatch):
     """A home folder and a PATH of one's own; what the real machine holds in /usr and /opt stays out."""
     for name in ("PYENV_ROOT", "CONDA_PREFIX", "MAMBA_ROOT_PREFIX", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(start.Path, "home", classmethod(lambda _: tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(start, "FETCHED", tmp_path / ".python")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path
@@ -220,8 +220,8 @@ def test_uv_fetches_a_python_into_the_folder_of_the_course(home, monkeypatch, ca
     assert start.fetch_python() and start.FETCHED.exists()
     assert f"Python {version}, fetched by uv ..." in capsys.readouterr().out
     shutil.rmtree(start.FETCHED)
-    executable(home / "bin/uv", "#!/bin/sh\necho 'cannot be reached' >&2; exit 1")
-    assert start.fetch_python() is None
+    executable(home / "bin/uv", "#!/bin/sh\n/bin/mkdir -p $UV_PYTHON_INSTALL_DIR/.temp; echo 'no way' >&2; exit 1")
+    assert start.fetch_python() is None and not start.FETCHED.exists()
 
 
 @pytest.mark.parametrize(
