@@ -6,15 +6,14 @@ notebook shows of it is stored in data/bank_in_context.json, so that no class de
 """
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.data_files import data_folder, missing
 from course_utils.models.pretrained_transformer import PretrainedEncoder, pretrained_encoder
 
 FILE = "bank_in_context.json"
@@ -55,9 +54,9 @@ class RealSentences(NamedTuple):
 
 def load_real_sentences() -> RealSentences:
     """The stored figures, from data/ or the folder that COURSE_DATA names. FileNotFoundError if they are not there."""
-    path = _folder() / FILE
+    path = data_folder() / FILE
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; get the folder data/ anew: git checkout -- data.")
+        raise FileNotFoundError(missing(path))
     found = json.loads(path.read_text(encoding="utf-8"))
     maps = {sentence: torch.tensor(rows) for sentence, rows in found["maps"].items()}
     return RealSentences(found["pieces"], maps, found["own"], found["equal"], len(WATER) + len(MONEY))
@@ -102,11 +101,6 @@ def _banks(model: PretrainedEncoder, sentence: str, equal: bool) -> Tensor:
     return torch.stack(found)
 
 
-def _folder() -> Path:
-    root = os.environ.get("COURSE_DATA")
-    return Path(root) if root else Path(__file__).resolve().parents[3] / "data"
-
-
 if __name__ == "__main__":
     text = json.dumps(measure(pretrained_encoder()), ensure_ascii=False)
-    (_folder() / FILE).write_text(text.replace('], "', '],\n"') + "\n", encoding="utf-8", newline="\n")
+    (data_folder() / FILE).write_text(text.replace('], "', '],\n"') + "\n", encoding="utf-8", newline="\n")
