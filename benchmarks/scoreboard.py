@@ -252,7 +252,7 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
 
 def _close(old: Iterable[float], new: Iterable[float]) -> bool:
     pairs = zip(old, new, strict=True)
-    return all(math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE) for a, b in pairs)
+    return all(a == b or a != a and b != b or math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE) for a, b in pairs)
 
 
 def _numbers(scores: dict[str, Any]) -> dict[str, float | int]:
