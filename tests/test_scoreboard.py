@@ -421,7 +421,7 @@ def test_values_are_one_run_in_the_order_of_its_seeds(small):
 
 def test_a_missing_or_damaged_file(tmp_path, small):
     with pytest.raises(
-        FileNotFoundError, match="there is no scoreboard .*; make it with `python -m benchmarks.scoreboard`"
+        FileNotFoundError, match="there is no file .*; make the scoreboard with `python -m benchmarks.scoreboard`"
     ):
         read(tmp_path / "none.jsonl")
     good = small.read_text()
