@@ -71,7 +71,10 @@ def test_numbers_and_chains(capsys):
     assert said(capsys, measured, "0.45 < a < 1", holds=False)[0] == "Did not hold"  # one seed is below
     assert said(capsys, measured, "b > a > 0.35", of=100)[0] == "Held"
     assert said(capsys, measured, "a > 0.39", of=20, holds=False)[1].endswith("is within the standard error)")
-    assert said(capsys, {"error": 2e-16}, "error < 1e-12") == ("Held", "error 2e-16 < 1e-12")
+    assert said(capsys, {"error": 2e-16}, "error < 1e-12") == ("Held", "error is at most rounding, below 1e-12")
+    assert said(capsys, {"error": 0.0}, "error < 1e-12") == ("Held", "error is at most rounding, below 1e-12")
+    assert said(capsys, {"error": 2e-9}, "error < 1e-12", holds=False)[1].startswith("error 2e-09 < 1e-12")
+    assert said(capsys, {"error": 2e-4}, "error < 1e-3") == ("Held", "error 0.0002 < 1e-3")
     assert said(capsys, {"0.5": 1.0}, "0.5 > 0.7") == ("Held", "0.5 1 > 0.7")  # a name comes before a number
     assert said(capsys, {"12-16": 1, "-3": 2}, "-2 < 12-16") == ("Held", "-2 < 12-16 1")
 
