@@ -5,9 +5,9 @@ nbval 0.11 executes a notebook and compares the text of its outputs. Added here:
 - pictures are compared, pixel by pixel, if the same matplotlib drew both (another one brings other fonts), with their
   alt texts;
 - what an Output widget catches is not taken for output of the cell; a slow message has 60 s to arrive, not 5;
-- with `-n 2` a file stays with one process, since a notebook is one kernel; what runs a notebook once more (the student
-  edition, the browser) goes to whichever process is free; what takes long comes first, and at the end stands how long
-  each process had nothing to do;
+- with `-n 2` a file stays with one process, since a notebook is one kernel; what runs a notebook once more (the
+  browser, or without one the student edition) goes to whichever process is free; what takes long comes first, and at
+  the end stands how long each process had nothing to do;
 - no test can hang: setting up, running and tearing down an item, a notebook's cell too, each have `test_limit` seconds;
 - the last item of a notebook is its cost: the CPU seconds of its kernel beside the budget (it fails above twice the
   budget) and how many of its output cells are compared. A notebook that computes or compares nothing fails.
@@ -27,13 +27,13 @@ from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
-from kernels import surroundings  # noqa: E402
+from kernels import BROWSER, surroundings  # noqa: E402
 from limits import at_most  # noqa: E402
 
 os.environ.update(surroundings())
 
 LARGE, SHARE = 24, 2e-4  # a pixel differs if a channel moves by more than LARGE of 255; at most this share of them may
-ALONE = ("test_browser.py", "test_handout.py")  # files whose tests may run apart
+ALONE = ("test_browser.py" if BROWSER else "test_handout.py",)  # files whose tests may run apart
 SLOW = ("test_widgets.py", "test_nbval_additions.py", "test_corpus.py", "test_exercises.py", "test_scoreboard.py",
         "test_start.py", "test_check_environment.py", "test_limits.py")  # files that take more than ten seconds
 PATIENCE = 60  # seconds a message may take after the cell has replied
