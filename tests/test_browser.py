@@ -38,6 +38,7 @@ RUN = """async () => { const app = window.jupyterapp, w = app.shell.currentWidge
     o => ({kind: o.name ?? o.output_type, text: o.text ?? o.evalue ?? '', error: o.ename}))])]; }"""
 LEAVE = """async () => { const w = window.jupyterapp.shell.currentWidget;
   await w?.sessionContext?.shutdown(); w?.dispose(); }"""
+PATIENCE = 150  # seconds that a page, a kernel or a picture may take on a busy machine
 CHANGED = "([picture, before]) => picture.getAttribute('src') !== before"
 PREDICT = """
 from course_utils.teaching.predict import predict
@@ -78,8 +79,9 @@ def browser():
     if BROWSER is None:
         message = "no Chromium or Chrome on this computer (CHROMIUM=/path/to/it names one)"
         pytest.fail(message) if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield chromium
@@ -129,19 +131,18 @@ class Student:
         """The page, with this notebook before the student and its kernel idle."""
         if self.page is None:
             self.page = self.browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+            self.page.set_default_timeout(1000 * PATIENCE)
             self.page.on("pageerror", lambda error: self.errors.append(str(error)))
             self.page.goto(f"{self.address}/lab?reset")
-            self.page.wait_for_function("() => !!window.jupyterapp?.shell.currentWidget", timeout=60_000, polling=100)
+            self.page.wait_for_function("() => !!window.jupyterapp?.shell.currentWidget", polling=100)
         self.errors.clear()
         self.page.evaluate(OPEN, f"{name}.ipynb")
-        self.page.wait_for_function(OPENED, timeout=60_000, polling=100)
+        self.page.wait_for_function(OPENED, polling=100)
         return self.page
 
     def run(self) -> tuple[list[str], str]:
         """What is wrong after all cells of the open notebook have run, and the course_utils that they used."""
-        self.page.set_default_timeout(300_000)
         where, cells = self.page.evaluate(RUN)
-        self.page.set_default_timeout(30_000)
         found = []
         for number, (source, count, outputs) in enumerate(cells, 1):
             said = "".join(output["text"] for output in outputs if output["kind"] == "stdout")
@@ -208,11 +209,11 @@ def test_a_student_runs_it_and_moves_a_slider(path, student, edition):
         page.mouse.up()
         if changes(page, picture, before, 5):
             break
-    assert changes(page, picture, before, 30), "no new bytes from the kernel"
+    assert changes(page, picture, before, PATIENCE), "no new bytes from the kernel"
     for key in ("Home", "End") if right else ("End", "Home"):  # the keyboard alone does it, too
         before = picture.get_attribute("src")
         handle.press(key)
-        assert changes(page, picture, before, 30), f"the key {key} changes nothing"
+        assert changes(page, picture, before, PATIENCE), f"the key {key} changes nothing"
     assert not student.errors
 
 
@@ -256,7 +257,7 @@ def test_a_prediction_is_made_with_the_keyboard(student):
     book, keys = page.locator(".jp-NotebookPanel"), page.keyboard
     words, letters = book.get_by_role("radiogroup", name="Which word"), book.get_by_role("radiogroup", name="grow with")
     answers = book.get_by_role("alert")
-    expect(words.get_by_role("radio")).to_have_count(3, timeout=30_000)
+    expect(words.get_by_role("radio")).to_have_count(3)
     expect(letters.get_by_role("radio")).to_have_count(2)
     expect(book.locator(".jp-OutputArea").get_by_text("Variances add.")).to_have_count(0)
     expect(book.locator("mjx-container").first).to_be_visible(timeout=30_000)  # math without a network
