@@ -117,7 +117,7 @@ def lab(browser, edition, tmp_path_factory):
         yield url
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(PATIENCE)
 
 
 class Student:
@@ -160,10 +160,10 @@ class Student:
         if self.page is not None:
             self.page.context.close()
             self.page = None
-        with urllib.request.urlopen(f"{self.address}/api/kernels", timeout=30) as running:
+        with urllib.request.urlopen(f"{self.address}/api/kernels", timeout=PATIENCE) as running:
             for kernel in json.load(running):
                 gone = urllib.request.Request(f"{self.address}/api/kernels/{kernel['id']}", method="DELETE")
-                urllib.request.urlopen(gone, timeout=30).close()
+                urllib.request.urlopen(gone, timeout=PATIENCE).close()
 
 
 @pytest.fixture(scope="session")
@@ -191,11 +191,11 @@ def test_a_student_runs_it_and_moves_a_slider(path, student, edition):
     book = page.locator(".jp-NotebookPanel")
     expect(page.get_by_text("Would you like to get notified")).to_have_count(0)
 
-    expect(book.locator(f"{EXPLORER}, {BROKEN}").first).to_be_visible(timeout=30_000)
+    expect(book.locator(f"{EXPLORER}, {BROKEN}").first).to_be_visible()
     assert not book.locator(BROKEN).all_inner_texts(), "a widget could not be shown"
     explorer = book.locator(EXPLORER).first
     handle, picture = explorer.locator(".noUi-handle").first, explorer.locator("img.widget-image").first
-    expect(picture).to_be_visible(timeout=30_000)
+    expect(picture).to_be_visible()
     before, track = picture.get_attribute("src"), explorer.locator(".noUi-base").first
     far = 0.6 * track.bounding_box()["width"]  # another value even where there are only two
     for _ in range(4):  # pictures above that are still being laid out may push the slider away from the pointer
@@ -260,7 +260,7 @@ def test_a_prediction_is_made_with_the_keyboard(student):
     expect(words.get_by_role("radio")).to_have_count(3)
     expect(letters.get_by_role("radio")).to_have_count(2)
     expect(book.locator(".jp-OutputArea").get_by_text("Variances add.")).to_have_count(0)
-    expect(book.locator("mjx-container").first).to_be_visible(timeout=30_000)  # math without a network
+    expect(book.locator("mjx-container").first).to_be_visible()  # math without a network
 
     book.locator(".cm-content").first.click()
     keys.press("Escape")
