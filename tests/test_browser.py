@@ -108,12 +108,14 @@ def lab(browser, edition, tmp_path_factory):
         server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=home)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(10 * PATIENCE):
             assert server.poll() is None, (home / "log.txt").read_text()[-2000:]
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{url}/api", timeout=1).read()
                 break
             time.sleep(0.1)
+        else:
+            pytest.fail("JupyterLab does not answer")
         yield url
     finally:
         server.terminate()
