@@ -218,7 +218,7 @@ EXPLORERS |= {
 }
 EXPLORERS |= {
     "pattern painter": lambda: sparse.pattern_painter(
-        "a cat sees a dog".split(), {"even": torch.full((5, 5), 1 / 5), "own": torch.eye(5)}
+        "a cat sees a big dog".split(), {"even": torch.full((6, 6), 1 / 6), "own": torch.eye(6)}
     ),
     "reach": lambda: sparse.reach_slider(N=21),
 }
