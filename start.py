@@ -45,7 +45,7 @@ ROOM, CUDA_ROOM = 2.5, 9  # GB that a first set-up needs: 1.6 (with CUDA 6) stay
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))  # best tested first; pyproject.toml and the READMEs say the same
 COMMANDS = ("lab", "check", "test", "handout")
-PYTEST = ("-m", "pytest", "-n", "2")  # two processes
+PYTEST = ("-m", "pytest", "-n", "2", "--durations", "10")  # two processes; the slowest ten are named
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)}  # torch has packages for these
 *SOME, LAST = ("{}.{}".format(*version) for version in PYTHONS)
 WRONG_PYTHON = (f"Python {', '.join(SOME)} or {LAST} (64-bit) is needed, this is {{}}, and no other was found here or "

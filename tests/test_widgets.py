@@ -1,6 +1,7 @@
 """Every widget: a first frame without a click, every control to its ends, errors in one sentence."""
 
 import base64
+import functools
 import html
 import logging
 
@@ -217,7 +218,7 @@ EXPLORERS |= {
 }
 EXPLORERS |= {
     "pattern painter": lambda: sparse.pattern_painter(
-        "a cat that we see sees her".split(), {"even": torch.full((7, 7), 1 / 7), "own": torch.eye(7)}
+        "a cat sees a big dog".split(), {"even": torch.full((6, 6), 1 / 6), "own": torch.eye(6)}
     ),
     "reach": lambda: sparse.reach_slider(N=21),
 }
@@ -235,9 +236,15 @@ EXPLORERS["long memory"] = lambda: long_memory.memory_explorer(
 )
 
 
+@functools.cache
+def shared(name: str) -> Explorer:
+    """One for the next three tests: after the sweep it is what it was, and the last of them may leave it otherwise."""
+    return EXPLORERS[name]()
+
+
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_sweep(name):
-    explorer = EXPLORERS[name]()
+    explorer = shared(name)
     before, values = bytes(explorer.picture.value), explorer.values
     assert sweep(explorer) == []
     assert explorer.values == values and explorer.error is None
@@ -245,16 +252,8 @@ def test_sweep(name):
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
-def test_every_control_changes_the_picture(name):
-    explorer = EXPLORERS[name]()
-    for control in explorer.controls.values():
-        before = bytes(explorer.picture.value)
-        assert any(act() or bytes(explorer.picture.value) != before for _, act in actions(control))
-
-
-@pytest.mark.parametrize("name", EXPLORERS)
 def test_the_first_frame_needs_no_click(name):
-    one, other = EXPLORERS[name](), EXPLORERS[name]()
+    one, other = shared(name), EXPLORERS[name]()
     data, metadata = one._repr_mimebundle_()
     assert base64.b64decode(data["image/png"])[:4] == b"\x89PNG"
     assert data["text/plain"].startswith(f"[figure] {one.alt} [") and one.text in data["text/plain"]
@@ -264,6 +263,14 @@ def test_the_first_frame_needs_no_click(name):
     still, _ = other._repr_mimebundle_()
     assert (still["image/png"], still["text/plain"]) == (data["image/png"], data["text/plain"])
     assert one.picture.layout.width == "800px"
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_changes_the_picture(name):
+    explorer = shared(name)
+    for control in explorer.controls.values():
+        before = bytes(explorer.picture.value)
+        assert any(act() or bytes(explorer.picture.value) != before for _, act in actions(control))
 
 
 def test_an_error_is_one_sentence(caplog):
