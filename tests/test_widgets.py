@@ -465,7 +465,7 @@ def test_reading_a_sentence():
     assert "“catt”" in remark and "“cat”" in remark
     _, remark = read_sentence("zzz yyy xxx www vvv uuu .", SOURCE)
     assert "2 more" in remark and "<unk>" in remark
-    for bad in ("", "  ", "?!", "the " * 31):
+    for bad in ("", "  ", "?!", "the " * 31, "the " + "x" * 31):
         with pytest.raises(ValueError):
             read_sentence(bad, SOURCE)
     assert len(read_sentence("the " * 30, SOURCE)[0]) == 30

@@ -35,7 +35,7 @@ from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.text.batches import Batches
 from course_utils.text.vocabulary import BEGIN, END, PAD, Vocabulary, tokenise
 
-LONGEST = 30  # words that fit on a picture
+LONGEST, LETTERS = 30, 30  # words that fit on a picture, and letters of a word
 
 
 def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> tuple[tuple[str, ...], str]:
@@ -48,6 +48,8 @@ def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> 
         raise ValueError("There is no word to read: type a sentence, or choose one from the list.")
     if len(tokens) > longest:
         raise ValueError(f"These are {len(tokens)} words, more than the {longest} a picture can show: shorten it.")
+    if strange := max(tokens, key=len)[LETTERS:]:
+        raise ValueError(f"A word has {LETTERS + len(strange)} letters, more than the {LETTERS} a picture can show.")
     remarks = []
     if len(tokens) < longest and tokens[-1] not in (".", "?") and "." in vocabulary:
         tokens += (".",)
