@@ -14,6 +14,7 @@ import math
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,8 +27,6 @@ from drawn import bars, points
 from test_widgets import FIVE, FLOOD, FOUR, LETTERS, NOTES, PAIRS, READ, SOURCE, TARGET, THREE
 
 from course_utils import plots, widgets
-from course_utils.attention.dense import DenseAttention
-from course_utils.attention.scores import DotScore, ScaledDotScore
 from course_utils.attention.sinkhorn import sinkhorn
 from course_utils.experiments.nb04.gradient_flow import scaled_to_radius, tanh_gradients
 from course_utils.experiments.nb14.heads import Head
@@ -37,7 +36,6 @@ from course_utils.experiments.nb23.reading import remembering, segment_losses
 from course_utils.layers.normalisation import BatchNorm, LayerNorm
 from course_utils.models.sampling import next_logits, sample
 from course_utils.plots.gradients import power_path
-from course_utils.plots.heads import SPLIT_STAGES
 from course_utils.plots.tagging import Memory
 from course_utils.seq2seq.decoding import translate
 from course_utils.text.vocabulary import detokenise
@@ -48,7 +46,6 @@ from course_utils.widgets import (
     ToggleGrid,
     buckets,
     embeddings,
-    gates,
     heads,
     kernels,
     long_memory,
@@ -56,12 +53,10 @@ from course_utils.widgets import (
     positions,
     race,
     recipes,
-    self_attention,
     seq2seq,
     sparse,
     tagging,
     traces,
-    training,
     transformer,
 )
 from course_utils.widgets.traces import read_sentence
@@ -163,20 +158,24 @@ def _window(sentence, at, window, kind, subsample):
     return drawn, (f"{len(examples)} example", f"{len(dropped)} of {len(tokens)} words thinned out.")
 
 
-def _hand(at, i=-5.0, f=5.0, o=-5.0, called=NOTES[:, 0].tolist(), orders=(NOTES[:, 1:] > 0).tolist()):
+CALLED, ORDERS = NOTES[:, 0].tolist(), (NOTES[:, 1:] > 0).tolist()
+
+
+def _hand(at, i=-5.0, f=5.0, o=-5.0, orders=ORDERS):
     """Notebook 03's unit worked out step by step, without the package."""
+
     def sigma(x):
         return 1 / (1 + math.exp(-x))
 
     c, steps = 0.0, {name: [] for name in ("before", *"ifgoch")}
-    for x, (write, wipe, read) in zip(called, orders, strict=True):
+    for x, (write, wipe, read) in zip(CALLED, orders, strict=True):
         before = [10 * write + i, -10 * wipe + f, x, 10 * read + o]
         gates_ = dict(i=sigma(before[0]), f=sigma(before[1]), g=math.tanh(before[2]), o=sigma(before[3]))
         c = gates_["f"] * c + gates_["i"] * gates_["g"]
         for name, v in dict(gates_, before=before, c=c, h=gates_["o"] * math.tanh(c)).items():
             steps[name].append(v)
     heard = [" ".join(n for n, on in zip(("write", "wipe", "read"), row, strict=True) if on) for row in orders]
-    trace = plots.UnitTrace(called=called, heard=heard, **steps)
+    trace = plots.UnitTrace(called=CALLED, heard=heard, **steps)
     return dict(trace=trace, at=at), steps
 
 
@@ -200,9 +199,14 @@ def _forgetting(bias):
 HEADS = toys.transformer()
 
 
+@lru_cache
+def _said(model, tokens):
+    return translate(model, [tokens], SOURCE, TARGET)[0]
+
+
 def _head(sentence, kind, layer, head, off):
     tokens, remark = read_sentence(sentence, SOURCE)
-    said = translate(HEADS, [tokens], SOURCE, TARGET)[0][:14]
+    said = _said(HEADS, tokens)[:14]
     view = heads.look_at_head(HEADS, tokens, said, SOURCE, TARGET, Head(kind, layer, head), off)
     called = {"encoder": "Encoder's self-attention", "decoder": "Decoder's self-attention", "cross": "Cross-attention"}
     assert view.name == f"{called[kind]}, layer {layer + 1}, head {head + 1}" and (view.after is not None) == off
@@ -284,7 +288,10 @@ def _long(memory, character):
     chosen = character - 1
     losses = LOSSES[memory][0, 16:80].tolist()
     looks = chosen % 16 + 1 + memory
-    far = chosen % 16 + 1 + 2 * memory  # two layers
+    earliest = chosen
+    for _ in range(2):  # layers: each sees its own segment and the memory before it
+        earliest = earliest // 16 * 16 - memory
+    far = chosen - earliest + 1
     read = dict(text=text, losses=losses, segment=16, chosen=chosen, looks=looks, reaches=far, memories=(0, 4, 32),
                 perplexities=[math.exp(LOSSES[m].mean()) for m in (0, 4, 32)], memory=memory)  # fmt: skip
     said = (f"memory {memory}: perplexity {math.exp(LOSSES[memory].mean()):.2f}; character {character} costs "
@@ -471,31 +478,38 @@ def _width(d):
     return dict(scores=scores, d=d), said
 
 
-def _film(make):
-    def oracle(sentence, at):
-        tokens, remark = read_sentence(sentence, SOURCE)
-        steps = traces.trace_attention(make(), tokens, SOURCE, TARGET, "It")
-        step = steps[at // 6]
-        stage = ("encoder states", "scores", "softmax", "weighted sum", "state", "word")[at % 6]
-        return dict(step=step, stage=at % 6), (f"It, word {at // 6 + 1}, {stage}", remark)
+ATTENTIVE, ONE_VECTOR = toys.attentive(), toys.fixed()
 
-    return oracle
+
+@lru_cache
+def _followed(trace, model, tokens, name):
+    return trace(model, tokens, SOURCE, TARGET, name)
+
+
+def _film(sentence, at):
+    tokens, remark = read_sentence(sentence, SOURCE)
+    step = _followed(traces.trace_attention, ATTENTIVE, tokens, "It")[at // 6]
+    stage = ("encoder states", "scores", "softmax", "weighted sum", "state", "word")[at % 6]
+    return dict(step=step, stage=at % 6), (f"It, word {at // 6 + 1}, {stage}", remark)
 
 
 def _fixed(sentence, at):
     tokens, remark = read_sentence(sentence, SOURCE)
-    trace = traces.trace_fixed(toys.fixed(), tokens, SOURCE, TARGET, "One vector")
+    trace = _followed(traces.trace_fixed, ONE_VECTOR, tokens, "One vector")
     S = len(tokens)
     said = f"read “{tokens[at]}”" if at < S else "C alone is left" if at == S else f"wrote “{trace.written[at - S - 1]}”"
     return dict(trace=trace, frame=at), (f"One vector: {said}", remark)
 
 
-ATTENTIVE, BAHDANAU, ONE_VECTOR = toys.attentive(), toys.bahdanau(), toys.fixed()
+@lru_cache
+def _before(tokens):
+    return traces.follow(ATTENTIVE, tokens, SOURCE, TARGET)
 
 
 def _steer(sentence, step, word, amount):
     tokens, remark = read_sentence(sentence, SOURCE)
-    moved = traces.steer(ATTENTIVE, tokens, SOURCE, TARGET, step=step - 1, word=word, amount=amount, name="Attentive")
+    moved = traces.steer(ATTENTIVE, tokens, SOURCE, TARGET, step=step - 1, word=word, amount=amount, name="Attentive",
+                         before=_before(tokens))  # fmt: skip
     assert (moved.step, moved.word, moved.amount, moved.source) == (step - 1, word, amount, tokens)
     return dict(steered=moved), (f"Attentive, word {step}: with {amount:.0%} of the weight on “{tokens[word]}”", remark)
 
@@ -505,8 +519,7 @@ RUNGS = [PAIRS[2], PAIRS[1], PAIRS[0], PAIRS[3]]  # of 3, 5, 6 and 12 words; of 
 
 def _bottleneck(length):
     pair = RUNGS[length]
-    said = {name: translate(model, [pair.source], SOURCE, TARGET)[0]
-            for name, model in (("one", ONE_VECTOR), ("att", ATTENTIVE))}  # fmt: skip
+    said = {"one": _said(ONE_VECTOR, pair.source), "att": _said(ATTENTIVE, pair.source)}
     drawn = dict(source=pair.source, reference=pair.target, outputs=said, min_height=1.0)
     return drawn, (f"{len(pair.source)} source words; wrong words: one ",)
 
@@ -569,7 +582,7 @@ def _memory(sentence, swap, by, at, model):
 def _cliff(n, start_w, start_u, rate, steps, clip):
     w_, u, path = start_w, start_u, [(start_w, start_u)]
     for _ in range(steps):
-        error = 2 * (u * w_**n - 1)
+        error = 2 * (float(u) * float(w_) ** n - 1)
         slope = np.array([error * u * n * w_ ** (n - 1), error * w_**n])
         slope = slope / max(1.0, np.linalg.norm(slope)) if clip else slope
         w_, u = w_ - rate * slope[0], u - rate * slope[1]
@@ -620,9 +633,14 @@ def _pieces(piece):
     return drawn, (f"3-7: {0.1 * k:.2f}, 8-11: {0.02 * k:.2f}.",)
 
 
+@lru_cache
+def _translated(tokens):
+    return transformer.trace_transformer(HEADS, tokens, SOURCE, TARGET)
+
+
 def _translation(sentence, layer, head, at):
     tokens, remark = read_sentence(sentence, SOURCE)
-    film = transformer.trace_transformer(HEADS, tokens, SOURCE, TARGET)
+    film = _translated(tokens)
     weights = film.cross[layer - 1, head - 1, at]
     word, p = film.candidates[at][0]
     said = f"across at “{tokens[int(weights.argmax())]}” ({weights.max():.2f}) most."
@@ -736,7 +754,7 @@ WIDGETS: dict[str, Case] = {
                    tuple(tuple(j <= i for j in range(5)) for i in range(5)))), _mask),
     "seq2seq.attention_player": Case(
         EXPLORERS["attention player, attentive"], "attention_step",
-        dict(sentence=("sentence", as_listed[0]), at=("step", 0)), _film(toys.attentive), typed={"sentence": OWN},
+        dict(sentence=("sentence", as_listed[0]), at=("step", 0)), _film, typed={"sentence": OWN},
         follow=BEGIN_ANEW),
     "seq2seq.fixed_context_player": Case(
         lambda: seq2seq.fixed_context_player(toys.fixed(), SOURCE, TARGET, PAIRS[:2], "One vector"), "seq2seq_unrolled",
