@@ -2,8 +2,8 @@
 stand on the controls now.
 
 Nothing is drawn: the plot is replaced by one that keeps what it was asked to draw. WIDGETS has for each widget what its
-controls are called and where they stand at first, and an oracle: from the values of the controls to the arguments of the
-plot (all of them, titles too) and to what the line of text must say. A new widget fails here until it has an entry.
+controls are called and where they stand at first, and an oracle: from the values of the controls to the arguments of
+the plot (all of them, titles too) and to what the line of text must say. A new widget fails here until it has an entry.
 """
 
 import ast
@@ -81,14 +81,20 @@ class Case:
 
 def _lsh(points, angle, shown, n_buckets):
     x = {"all around": buckets.plane_points(clusters=0), "in clusters": buckets.plane_points()}[points]
-    turns = [angle, *(180 * torch.rand(3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).tolist()[1:]]
+    turns = [
+        angle,
+        *(180 * torch.rand(3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).tolist()[1:],
+    ]
     turned = [buckets.plane_rotation(n_buckets, a) for a in turns]
     hashed = torch.stack([buckets.hash_by(x, R) for R in turned])
     recall, seen = buckets.recall_by_rounds(x, hashed)
     ways = torch.cat([turned[shown - 1], -turned[shown - 1]], 1).T
     drawn = dict(points=x, labels=hashed[shown - 1], arrows=ways, nearest=buckets.nearest_key(x), recall=recall,
                  seen=seen, at=shown)  # fmt: skip
-    return drawn, (f"{shown} of 3 rounds, {n_buckets} buckets: {recall[shown - 1]:.0%} of", f", {seen[shown - 1]:.0%} of")
+    return drawn, (
+        f"{shown} of 3 rounds, {n_buckets} buckets: {recall[shown - 1]:.0%} of",
+        f", {seen[shown - 1]:.0%} of",
+    )
 
 
 def _sinkhorn(iterations, temperature):
@@ -113,7 +119,9 @@ def _arithmetic(text, question, a, b, c, excluded):
     vectors = SPACES[text]
     wanted = _unit(vectors, a) - _unit(vectors, b) + _unit(vectors, c)
     cosines = _units(vectors) @ wanted / wanted.norm()
-    left = [k for k in cosines.argsort(descending=True).tolist() if not (excluded and vectors.words[k] in (a, b, c))][:5]
+    left = [k for k in cosines.argsort(descending=True).tolist() if not (excluded and vectors.words[k] in (a, b, c))][
+        :5
+    ]
     found = [(vectors.words[k], float(cosines[k])) for k in left]
     title = f"{a} − {b} + {c}" + ("" if excluded else ", its own words allowed")
     drawn = dict(neighbours=found, title=title, asked=(a, b, c), rows=5)
@@ -135,7 +143,9 @@ def _draws(tokens):
     """Which words the thinning keeps, and the negatives for every place and neighbour, drawn from seed 0."""
     draws, words = torch.Generator().manual_seed(0), SOURCE.words[4:]
     chance = [min(1.0, math.sqrt(1e-3 / (float(COUNTS[words.index(t)]) / float(COUNTS.sum())))) for t in tokens]
-    kept = [bool(u < p) for u, p in zip(torch.rand(len(tokens), generator=draws, dtype=torch.float64), chance, strict=True)]
+    kept = [
+        bool(u < p) for u, p in zip(torch.rand(len(tokens), generator=draws, dtype=torch.float64), chance, strict=True)
+    ]
     shares = (COUNTS.double() ** 0.75 / (COUNTS.double() ** 0.75).sum()).cumsum(0)
     u = torch.rand(len(tokens), 8, 5, generator=draws, dtype=torch.float64)
     return kept, [[[words[int((shares < x).sum())] for x in some] for some in place] for place in u]
@@ -396,16 +406,18 @@ SCORES = {"pixels": {"scaled_dot": [0.9], "linear": [0.5, 0.6]}, "listops": {"sc
 
 
 def _trade(task, N):
-    cost = {"scaled_dot": 1.0, "linear": 17 / N}  # d (d + 1) of N d
-    entries = [(name, cost[plug], sum(s) / len(s), 1.0) for plug, name in (("scaled_dot", "dense"), ("linear", "linear"))
-               for s in [SCORES[task][plug]]]  # fmt: skip
+    cost = {"linear": 17 / N}  # d (d + 1) of N d
+    means = {plug: sum(seeds) / len(seeds) for plug, seeds in SCORES[task].items()}
+    entries = [("dense", 1.0, means["scaled_dot"], 1.0), ("linear", cost["linear"], means["linear"], 1.0)]
     drawn = dict(entries=entries, xlabel="multiply-adds, dense = 1", ylabel="share right, mean of the seeds",
-                 title=f"{task}, cost at N = {N:,}", reference="dense", xlim=(2e-4, 30), ylim=(-0.05, 1.08))  # fmt: skip
+                 title=f"{task}, cost at N = {N:,}", reference="dense", xlim=(2e-4, 30),
+                 ylim=(-0.05, 1.08))  # fmt: skip
     best = "dense, 1 x" if task == "pixels" else f"linear, {17 / N:.2g} x"
     return drawn, (f"best: {best} dense.",)
 
 
-NORMS = {norm: {n: {stack: [0.1 * (k + 1 + i + 3 * j) for k in range(n)] for i, stack in enumerate(("encoder", "decoder"))}
+STACKS = ("encoder", "decoder")
+NORMS = {norm: {n: {stack: [0.1 * (k + 1 + i + 3 * j) for k in range(n)] for i, stack in enumerate(STACKS)}
                 for n in (2, 6)} for j, norm in enumerate(("pre", "post"))}  # fmt: skip
 
 
@@ -497,7 +509,9 @@ def _fixed(sentence, at):
     tokens, remark = read_sentence(sentence, SOURCE)
     trace = _followed(traces.trace_fixed, ONE_VECTOR, tokens, "One vector")
     S = len(tokens)
-    said = f"read “{tokens[at]}”" if at < S else "C alone is left" if at == S else f"wrote “{trace.written[at - S - 1]}”"
+    said = (
+        f"read “{tokens[at]}”" if at < S else "C alone is left" if at == S else f"wrote “{trace.written[at - S - 1]}”"
+    )
     return dict(trace=trace, frame=at), (f"One vector: {said}", remark)
 
 
@@ -550,7 +564,9 @@ def _painter(name, window, stride, n_random, n_global, painted):
     pattern = _looks(7, window, stride, n_global, n_random) | np.array(painted)
     steps, table = _layers(pattern), MAPS[name].double().numpy()
     kept = float((table * pattern).sum(1).mean())
-    drawn = dict(pattern=pattern, weights=table, words=SEVEN, reached=[(steps <= k).mean() for k in range(1, 7)], kept=kept)
+    drawn = dict(
+        pattern=pattern, weights=table, words=SEVEN, reached=[(steps <= k).mean() for k in range(1, 7)], kept=kept
+    )
     return drawn, (f"{pattern.sum()} of 49 pairs;", f"{kept:.0%} of this map's mass is kept.",
                    "never meet" if steps.max() == 99 else f"takes {steps.max()} layers")  # fmt: skip
 
@@ -593,7 +609,9 @@ def _cliff(n, start_w, start_u, rate, steps, clip):
     norm = power_path(start_w, start_u, n=n, rate=rate, clip=None, steps=1)[1]
     before, after = ((u_ * v**n - 1) ** 2 for v, u_ in (path[0], path[-1]))
     return dict(places=path, n=n, title=f"n = {n}, {how}"), (
-        f"start {norm:.3g}, {how}. After {len(path) - 1} step", f"w = {w_:.3g}, u = {u:.3g}, loss {before:.3g} → {after:.3g}.")
+        f"start {norm:.3g}, {how}. After {len(path) - 1} step",
+        f"w = {w_:.3g}, u = {u:.3g}, loss {before:.3g} → {after:.3g}.",
+    )
 
 
 def _radius(radius, size):
@@ -628,7 +646,9 @@ WITHOUT = {piece: [[0.1 * k, 0.02 * k]] for k, piece in enumerate(PIECES)}
 
 
 def _pieces(piece):
-    drawn = dict(piece=piece, said=PIECES[piece], whole=WHOLE, without=WITHOUT[piece], buckets=("3-7", "8-11"), trained=1)
+    drawn = dict(
+        piece=piece, said=PIECES[piece], whole=WHOLE, without=WITHOUT[piece], buckets=("3-7", "8-11"), trained=1
+    )
     k = list(PIECES).index(piece)
     return drawn, (f"3-7: {0.1 * k:.2f}, 8-11: {0.02 * k:.2f}.",)
 
@@ -657,14 +677,15 @@ BEGIN_ANEW = {"sentence": {"at": 0}}
 WIDGETS: dict[str, Case] = {
     "buckets.lsh_plane": Case(
         EXPLORERS["buckets"], "lsh_view",
-        dict(points=("points", "all around"), angle=("first angle", 20), shown=("rounds", 1), n_buckets=("buckets", 16)),
-        _lsh),
+        dict(points=("points", "all around"), angle=("first angle", 20), shown=("rounds", 1),
+             n_buckets=("buckets", 16)), _lsh),
     "buckets.sinkhorn_slider": Case(
         EXPLORERS["sinkhorn"], "sinkhorn_view", dict(iterations=("iterations", 1), temperature=("temperature", 0.5)),
         _sinkhorn),
     "embeddings.neighbour_explorer": Case(
         lambda: embeddings.neighbour_explorer(SPACES, ["cat", "dog"]), "cosine_bars",
-        dict(text=("text read", "one"), word=("word", "cat"), k=("how many", 10)), _neighbours, typed={"word": ("Sees",)}),
+        dict(text=("text read", "one"), word=("word", "cat"), k=("how many", 10)), _neighbours,
+        typed={"word": ("Sees",)}),
     "embeddings.arithmetic_explorer": Case(
         lambda: embeddings.arithmetic_explorer(SPACES, [("cat", "dog", "the"), ("sees", "does", "not")]), "cosine_bars",
         dict(text=("text read", "one"), question=("question", ("cat", "dog", "the")), a=("", "cat"), b=("minus", "dog"),
@@ -685,11 +706,12 @@ WIDGETS: dict[str, Case] = {
         EXPLORERS["orders"], "lstm_unit",
         dict(orders=(["write", "wipe", "read"], tuple(map(tuple, (NOTES[:, 1:].T > 0).tolist()))), at=("step", 3)),
         _orders),
-    "gates.forgetting_slider": Case(EXPLORERS["forgetting"], "forgetting", dict(bias=("what σ is given", 1.0)), _forgetting),
+    "gates.forgetting_slider": Case(
+        EXPLORERS["forgetting"], "forgetting", dict(bias=("what σ is given", 1.0)), _forgetting),
     "heads.head_explorer": Case(
         EXPLORERS["heads"], "head_view",
-        dict(sentence=("sentence", as_listed[0]), kind=("which attention", "cross"), layer=("layer", 0), head=("head", 0),
-             off=("switch this head off", False)), _head,
+        dict(sentence=("sentence", as_listed[0]), kind=("which attention", "cross"), layer=("layer", 0),
+             head=("head", 0), off=("switch this head off", False)), _head,
         labels=dict(kind=[("encoder's self-attention", "encoder"), ("decoder's self-attention", "decoder"),
                           ("cross-attention", "cross")], layer=[("1", 0), ("2", 1)], head=[("1", 0), ("2", 1)]),
         typed={"sentence": OWN}),
@@ -721,7 +743,8 @@ WIDGETS: dict[str, Case] = {
              feature=("feature shown", 1)), _batch),
     "normalisation.valley_explorer": Case(
         lambda: normalisation.valley_explorer(FEATURES, TARGETS, ("words", "question")), "surface_with_paths",
-        dict(scale=("“words”", "× 1"), lr=("learning rate", 0.14), normalise=("normalise the features", False)), _valley),
+        dict(scale=("“words”", "× 1"), lr=("learning rate", 0.14), normalise=("normalise the features", False)),
+        _valley),
     "positions.position_explorer": Case(
         EXPLORERS["positions"], "position_view",
         dict(d=("width d", 64), base=("base", 10_000), layout=("layout", "interleaved"), place=("place", 20),
@@ -738,15 +761,16 @@ WIDGETS: dict[str, Case] = {
         lambda: race.trade_explorer(SCORES, {"scaled_dot": {}, "linear": {}}, "pixels"), "trade_off",
         dict(task=("task", "pixels"), N=("cost at length N", 256)), _trade),
     "recipes.depth_explorer": Case(
-        lambda: recipes.depth_explorer(NORMS), "gradient_by_block", dict(depth=("blocks", 6), stack=("stack", "decoder")),
-        _depth),
+        lambda: recipes.depth_explorer(NORMS), "gradient_by_block",
+        dict(depth=("blocks", 6), stack=("stack", "decoder")), _depth),
     "recipes.merge_player": Case(
         lambda: recipes.merge_player({"low": 5, "lower": 2, "newest": 6, "widest": 3}, 3), "merge_frame",
         dict(step=("merge", 0)), _merges),
     "self_attention.one_asks": Case(
         EXPLORERS["one asks"], "looking",
-        dict(query=("who asks", 4), x=("river: water", 2.0), y=("river: money", 0.0), kind=("attention", "with weights")),
-        _asks, labels={"query": [(f"{j + 1} {word}", j) for j, word in enumerate(FLOOD)]}),
+        dict(query=("who asks", 4), x=("river: water", 2.0), y=("river: money", 0.0),
+             kind=("attention", "with weights")), _asks,
+        labels={"query": [(f"{j + 1} {word}", j) for j, word in enumerate(FLOOD)]}),
     "self_attention.width_slider": Case(EXPLORERS["width"], "saturation", dict(d=("width d of q and k", 64)), _width),
     "self_attention.mask_painter": Case(
         EXPLORERS["mask painter"], "alignment_map",
@@ -763,7 +787,8 @@ WIDGETS: dict[str, Case] = {
         lambda: seq2seq.steering_widget(ATTENTIVE, SOURCE, TARGET, PAIRS[:2], "Attentive", step=1, word=2, amount=0.75),
         "steering",
         dict(sentence=("sentence", as_listed[0]), step=("target word", 2), word=("put the weight on", 2),
-             amount=("how much of it", 0.75)), _steer, typed={"sentence": OWN}, follow={"sentence": dict(step=1, word=0)},
+             amount=("how much of it", 0.75)), _steer, typed={"sentence": OWN},
+        follow={"sentence": dict(step=1, word=0)},
         labels={"word": [(f"{j + 1} {word}", j) for j, word in enumerate(PAIRS[0].source)]}),
     "seq2seq.bottleneck_explorer": Case(
         lambda: seq2seq.bottleneck_explorer({"one": ONE_VECTOR, "att": ATTENTIVE}, SOURCE, TARGET, PAIRS),
@@ -786,8 +811,8 @@ WIDGETS: dict[str, Case] = {
         labels={"swap": [(f"{j + 1} {word}", j) for j, word in enumerate(PAIRS[0].source)]}),
     "training.cliff_explorer": Case(
         EXPLORERS["cliff"], "cliff",
-        dict(n=("n, steps in time", 20), start_w=("start: w", 1.15), start_u=("start: u", 1.0), rate=("learning rate", 0.1),
-             steps=("updates", 1), clip=("clip the gradient to norm 1", False)), _cliff),
+        dict(n=("n, steps in time", 20), start_w=("start: w", 1.15), start_u=("start: u", 1.0),
+             rate=("learning rate", 0.1), steps=("updates", 1), clip=("clip the gradient to norm 1", False)), _cliff),
     "training.radius_explorer": Case(
         EXPLORERS["spectral radius"], "gradient_by_distance",
         dict(radius=("spectral radius", 0.9), size=("size of the inputs", 0.1)), _radius),
@@ -934,7 +959,9 @@ def test_every_widget_has_a_case():
             made = inspect.signature(function).return_annotation
             if function.__module__ == module.__name__ and not name.startswith("_") and made is Explorer:
                 found.add(f"{info.name}.{name}")
-    assert found == set(WIDGETS), "every function that makes an Explorer has its case here: labels, first values, oracle"
+    assert found == set(WIDGETS), (
+        "every function that makes an Explorer has its case here: labels, first values, oracle"
+    )
 
 
 @pytest.mark.parametrize("name", WIDGETS)

@@ -6,6 +6,7 @@ from drawn import (
     bands,
     bars,
     bold,
+    boxes,
     check_map,
     figure_texts,
     labels,
@@ -21,8 +22,23 @@ from matplotlib.colors import to_hex
 from pytest import approx
 
 from course_utils.experiments.nb16.pieces import PIECES
-from course_utils.plots import curves, gates, gradients, heads, kernels, long_memory, normalisation, positions, race
-from course_utils.plots import embeddings, self_attention, surface, tagging, training, transformer
+from course_utils.plots import (
+    curves,
+    embeddings,
+    gates,
+    gradients,
+    heads,
+    kernels,
+    long_memory,
+    normalisation,
+    positions,
+    race,
+    self_attention,
+    surface,
+    tagging,
+    training,
+    transformer,
+)
 from course_utils.plots.curves import running_mean
 from course_utils.plots.style import BLUE, GREY, PALE, SERIES, VERMILLION
 
@@ -34,7 +50,9 @@ BLUE_, GREY_, PALE_, VERMILLION_ = map(to_hex, (BLUE, GREY, PALE, VERMILLION))
 
 
 def check_two(axes, x, first=MEDIAN, second=SECOND[0], **options):
-    assert {name: (approx(x), approx(y)) for name, y in (("first", first), ("second", second))} == lines(axes, **options)
+    assert {name: (approx(x), approx(y)) for name, y in (("first", first), ("second", second))} == lines(
+        axes, **options
+    )
 
 
 def check_band(axes, x, low_high=BAND, colour=SERIES[0]):
@@ -112,7 +130,7 @@ def test_steering_bars():
     found = [(round(bar.place), bar.colour, bar.end) for bar in bars(axes)]
     wanted = {"la": (0.7, 0.25), "le": (0.2, 0.6), "du": (0.0, 0.1)}
     assert found == [(k, colour, wanted[word][i]) for k, word in enumerate(words)
-                     for i, colour in enumerate((PALE_, to_hex(BLUE)))], "pale: before, blue: after, below it"  # fmt: skip
+                     for i, colour in enumerate((PALE_, BLUE_))], "pale: before, blue: after, below it"  # fmt: skip
     above, under = (row(axes, -0.2)[-1], row(axes, 0.2)[-1])
     assert (above, under) == ("0.70 before", "0.25 after") and row(axes, 1.2) == ["0.60"]
     (one,) = curves.steering_bars({"le": 0.2, "la": 0.7}, title="t").axes
@@ -136,7 +154,10 @@ def test_memory_lines():
     figure = gates.memory_lines({"first": [3, 1, 2], "second": [0.5, 5, np.nan]}, first=4, marks=[5], mark="reset",
                                 xlabel="x", ylabel="y", title="t")  # fmt: skip
     (axes,) = figure.axes
-    assert lines(axes) == {"first": ([4, 5, 6], [3, 1, 2]), "second": ([4, 5, 6], [0.5, 5, approx(np.nan, nan_ok=True)])}
+    assert lines(axes) == {
+        "first": ([4, 5, 6], [3, 1, 2]),
+        "second": ([4, 5, 6], [0.5, 5, approx(np.nan, nan_ok=True)]),
+    }
     assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":" and len(line.get_xdata()) == 2] == [
         [5, 5]
     ]
@@ -149,7 +170,9 @@ def test_forgetting():
     assert points(gate, "o") == [(2.0, approx(f), BLUE_)] and gate.get_title(loc="left") == f"f = {f:.4f}"
     x, y = gate.lines[0].get_data()
     assert y == approx(1 / (1 + np.exp(-x)))
-    assert kept.lines[0].get_ydata() == approx(f ** np.arange(11)) and list(kept.lines[0].get_xdata()) == list(range(11))
+    assert kept.lines[0].get_ydata() == approx(f ** np.arange(11)) and list(kept.lines[0].get_xdata()) == list(
+        range(11)
+    )
     half = np.log(0.5) / np.log(f)
     assert points(kept, "o") == [(approx(half), 0.5, VERMILLION_)]
     assert labels(kept) == ("steps", "share of c left", f"half is gone after {half:.1f} steps")
@@ -199,9 +222,9 @@ def test_surface_with_paths():
     two = surface.Surface(lambda x, y: x + 10 * y, (0, 1), (0, 1), {"other": [[0.2, 0.3], [0.4, 0.9]]})
     left, right, key = surface.surface_with_paths({"left": one, "right": two}, title="both").axes
     assert (labels(left), labels(right)) == (("wx", "wy", "left"), ("$w_1$", "$w_2$", "right"))
-    named = {text.get_text(): next(line.get_color() for line in key.lines if line.get_ydata()[0] == text.get_position()[1]
-                                   and line.get_xdata()[0] < text.get_position()[0] < line.get_xdata()[0] + 1)
-             for text in key.texts}  # fmt: skip
+    named = {text.get_text(): next(line.get_color() for line in key.lines if line.get_ydata()[0] == y and
+                                   line.get_xdata()[0] < x < line.get_xdata()[0] + 1)
+             for text in key.texts for x, y in [text.get_position()]}  # fmt: skip
 
     def way(axes, name):
         coloured = [line for line in axes.lines if line.get_color() == named[name] and len(line.get_xdata()) > 1]
@@ -217,7 +240,9 @@ def test_surface_with_paths():
     filled = left.collections[0]
     top = [k for k, path in enumerate(filled.get_paths()) if len(path.vertices) and path.contains_point((1.999, 1.999))]
     low = [k for k, path in enumerate(filled.get_paths()) if len(path.vertices) and path.contains_point((0.001, 1.001))]
-    middle = [k for k, path in enumerate(filled.get_paths()) if len(path.vertices) and path.contains_point((0.01, 1.99))]
+    middle = [
+        k for k, path in enumerate(filled.get_paths()) if len(path.vertices) and path.contains_point((0.01, 1.99))
+    ]
     assert low[0] < middle[0] < top[0], "the grid's last row lies on top, its last column at the right"
     shades = [filled.get_facecolor()[k].sum() for k in (low[0], middle[0], top[0])]
     assert shades == sorted(shades), "low is dark"
@@ -234,7 +259,9 @@ def test_heights_are_even_in_the_root():
 def test_head_costs():
     (axes,) = heads.head_costs({"encoder": [[0.1, 0.4], [0.2, 0.6]], "cross": [[1.0, 0.3]]}, title="t").axes
     assert ticks(axes.yaxis) == {0: "encoder", 1: "cross"} and axes.yaxis_inverted()
-    found = [(line.get_color(), line.get_xdata(), line.get_ydata()) for line in axes.lines if line.get_marker() != "None"]
+    found = [
+        (line.get_color(), line.get_xdata(), line.get_ydata()) for line in axes.lines if line.get_marker() != "None"
+    ]
     assert [(c, list(x)) for c, x, _ in found] == [
         (SERIES[0], [0.1, 0.4]), (SERIES[1], [0.2, 0.6]), (SERIES[0], [1.0, 0.3])
     ]  # fmt: skip
@@ -261,7 +288,9 @@ def test_error_curves():
 def test_product_orders():
     left, counts, times = kernels.product_orders(64, 16, (2_000_000, 500_000), (0.004, 0.0007)).axes
     big, small = left.patches
-    assert big.get_width() == big.get_height() == approx(0.1 + 0.105 * 6) and small.get_width() == approx(0.1 + 0.105 * 4)
+    assert big.get_width() == big.get_height() == approx(0.1 + 0.105 * 6) and small.get_width() == approx(
+        0.1 + 0.105 * 4
+    )
     for square, colour, name, order in ((big, to_hex(BLUE), "N × N:\n4,096\nnumbers", "(Q Kᵀ) V"),
                                         (small, to_hex("#E69F00"), "d × d:\n256\nnumbers", "Q (Kᵀ V)")):  # fmt: skip
         assert row(left, square.get_y() + square.get_height() / 2) == [order, name]
@@ -427,7 +456,9 @@ def test_gradient_by_block():
     norms = {"first": [0.01, 0.05, 0.2], "second": [0.3, 0.1, 0.04]}
     axes, names = training.gradient_by_block(norms, title="t").axes
     assert lines(axes, names, turn=np.log10) == {name: ([1, 2, 3], approx(v)) for name, v in norms.items()}
-    assert axes.get_yscale() == "log" and axes.get_ylim() == (0.003, 0.6) and ticks(axes.xaxis) == {1: "1", 2: "2", 3: "3"}
+    assert (
+        axes.get_yscale() == "log" and axes.get_ylim() == (0.003, 0.6) and ticks(axes.xaxis) == {1: "1", 2: "2", 3: "3"}
+    )
     assert labels(axes) == ("block (1 reads the words)", "norm of the gradient", "t")
 
 
@@ -499,8 +530,8 @@ def test_transformer_diagram():
                           abs(p.get_y() + p.get_height() / 2 - place_[1]) < 0.03)
                for name, place_ in ((n, place(axes, n)) for n in ("self-attention", "masked\nself-attention",
                                                                   "cross-attention"))}  # fmt: skip
-    key = {name: next(to_hex(p.get_facecolor()) for p in axes.patches if hasattr(p, "get_xy") and p.get_x() == approx(4.9)
-                      and abs(p.get_y() + p.get_height() / 2 - place(axes, name)[1]) < 0.05)
+    key = {name: next(to_hex(box.colour) for box in boxes(axes) if box.x == approx(5.02) and
+                      abs(box.y - place(axes, name)[1]) < 0.05)
            for name in ("within X", "within Y", "between")}  # fmt: skip
     assert list(colours.values()) == list(key.values()) and len(set(key.values())) == 3
     assert bold(axes) == ["within X", "within Y", "between"]

@@ -16,8 +16,17 @@ from matplotlib.colors import to_hex
 from pytest import approx
 
 from course_utils import plots
-from course_utils.plots import architectures, attention, embeddings, gates, heads, positions, self_attention
-from course_utils.plots import training, translation
+from course_utils.plots import (
+    architectures,
+    attention,
+    embeddings,
+    gates,
+    heads,
+    positions,
+    self_attention,
+    training,
+    translation,
+)
 from course_utils.plots.drawing import number
 from course_utils.plots.steering import Steered, steering
 from course_utils.plots.style import BLUE, GREY, PALE, SERIES, VERMILLION, ink
@@ -109,8 +118,8 @@ def test_attention_step():
                 tall = np.array(hulls(band))
                 assert tall / tall[0] == approx(abs(values) / abs(values[0])), label
                 numbers = [[f"{v:.{digits}f}" for v in values]]
-                assert [line for at in {round(t.get_position()[1], 3) for t in axes.texts if y - 0.6 < t.get_position()[1] < y}
-                        if len(line := row(axes, at, within=0.001)) == 3] == numbers  # fmt: skip
+                under = {round(t.get_position()[1], 3) for t in axes.texts if y - 0.6 < t.get_position()[1] < y}
+                assert [line for at in under if len(line := row(axes, at, within=0.001)) == 3] == numbers
                 assert numbers[0][0] in bold(axes), "the largest"
         for label, since, vector in (("my query", 0, STEP.query), ("my context", 3, STEP.context),
                                      ("my state", 4, STEP.state)):  # fmt: skip
@@ -183,7 +192,12 @@ def test_marked_translation():
     right = [(word, False) for word in (*SOURCE, "one", "two", "three")]
     assert typeset(axes) == [*right, ("one", False), ("too", True), ("three", False), ("two", False)]
     heads_ = [text.get_text() for text in axes.texts if to_hex(text.get_color()) == GREY_]
-    assert heads_ == ["source, 3 words", "reference", "first: 1 wrong, 1 of 3 missing", "second: 0 wrong, 2 of 3 missing"]
+    assert heads_ == [
+        "source, 3 words",
+        "reference",
+        "first: 1 wrong, 1 of 3 missing",
+        "second: 0 wrong, 2 of 3 missing",
+    ]
     ys = [place(axes, said)[1] for said in (*heads_, "too")]
     assert ys[:4] == sorted(ys[:4], reverse=True) and ys[2] > ys[4] > ys[3], "a translation below its name"
     assert not any(marked for _, marked in typeset(translation.marked_translation(SOURCE, None, {"a": ("x",)}).axes[0]))
@@ -263,7 +277,9 @@ def test_lstm_unit():
 
 def test_word_map():
     given = np.array([[0.0, 0.0], [4.0, 1.0], [1.0, 3.0], [2.0, 2.0]])
-    (axes,) = embeddings.word_map(given, ("a", "bb", "ccc", "dd"), {"first": ["ccc", "a"], "second": ["bb"]}, title="t").axes
+    (axes,) = embeddings.word_map(
+        given, ("a", "bb", "ccc", "dd"), {"first": ["ccc", "a"], "second": ["bb"]}, title="t"
+    ).axes
     shown = {name: (np.array(place(axes, name))) for name in ("a", "bb", "ccc", "dd")}
     dots = [(np.array(p), line.get_color(), line.get_marker()) for line in axes.lines if line.get_linestyle() == "None"
             and line.get_markersize() == 5 for p in line.get_xydata()]  # fmt: skip
@@ -277,7 +293,9 @@ def test_word_map():
         assert (colour, marker) == wanted and np.abs(shown[name] - at).max() < 0.5, f"{name} stands at its point"
     key = {line.get_ydata()[0]: line for line in axes.lines if line.get_markersize() == 8}
     assert key and all(y == place(axes, "first")[1] for y in key)
-    heads_ = sorted((line.get_xdata()[0], to_hex(line.get_color())) for line in axes.lines if line.get_markersize() == 8)
+    heads_ = sorted(
+        (line.get_xdata()[0], to_hex(line.get_color())) for line in axes.lines if line.get_markersize() == 8
+    )
     assert [colour for _, colour in heads_] == [to_hex(SERIES[0]), to_hex(SERIES[1])]
     assert heads_[0][0] < place(axes, "first")[0] < heads_[1][0] < place(axes, "second")[0]
 
@@ -286,7 +304,9 @@ def test_window_step():
     words = ("the", "old", "dog", "sees", "it")
     examples = [("dog", "old", ("n1", "n2")), ("dog", "sees", ("n3", "n4"))]
     (axes,) = embeddings.window_step(words, 2, (1, 3), examples, kind="skip-gram", dropped=(0,), title="t").axes
-    where = {word: max((t.get_position() for t in axes.texts if t.get_text() == word), key=lambda p: p[1]) for word in words}
+    where = {
+        word: max((t.get_position() for t in axes.texts if t.get_text() == word), key=lambda p: p[1]) for word in words
+    }
     fills = {word: to_hex(next(p for p in axes.patches if hasattr(p, "get_boxstyle") and
                                abs(p.get_x() + p.get_width() / 2 - where[word][0]) < 0.01).get_facecolor())
              for word in words}  # fmt: skip
@@ -401,7 +421,10 @@ def test_turned_pairs():
         assert [to_hex(p.get_edgecolor()) for p in axes.patches] == [VERMILLION_, BLUE_]
         for name, colour, tip in zip(names, (VERMILLION, BLUE), tips, strict=True):
             text = next(t for t in axes.texts if t.get_text() == name)
-            assert to_hex(text.get_color()) == to_hex(ink(colour)) and np.hypot(*(np.array(tip) - text.get_position())) < 0.5
+            assert (
+                to_hex(text.get_color()) == to_hex(ink(colour))
+                and np.hypot(*(np.array(tip) - text.get_position())) < 0.5
+            )
         assert f"q·k = {np.dot(*tips):.2f}" in written(axes)
         arc = next(line for line in axes.lines if len(line.get_xdata()) == 40).get_xydata()
         ends = [np.arctan2(*p[::-1]) for p in (arc[0], arc[-1])]
@@ -447,13 +470,17 @@ def test_looking():
         rows = {round(t.get_position()[1], 3) for t in left.texts}
         assert [f"{v:.2f}" for v in numbers] in [row(left, y, within=0.001) for y in rows if y < place(left, title)[1]]
     signs = [b.y > np.mean([c.y for c in boxes(above)]) for b in sorted(boxes(above), key=lambda b: b.x)]
-    assert signs == [True, False, True] and place(left, "scores: q · k")[1] > place(left, "weights of “deux”: softmax")[1]
+    assert (
+        signs == [True, False, True] and place(left, "scores: q · k")[1] > place(left, "weights of “deux”: softmax")[1]
+    )
     assert place(left, "0.50")[1] > place(left, "0.25")[1], "each row below its own bars"
     assert [left.texts[-3 + j].get_text() for j in range(3)] == list(SOURCE) and "deux" in bold(left)
     assert {t for t in bold(left)} == {"1.50", "0.70", "deux"}
     dots = [(tuple(line.get_xydata()[0]), line.get_markersize()) for line in plane.lines if line.get_marker() == "o"]
     assert dots == [(tuple(v), approx(5 + 12 * a**0.5)) for v, a in zip(values, weights, strict=True)]
-    assert [tuple(line.get_xydata()[0]) for line in plane.lines if line.get_marker() == "D"] == [approx(weights @ values)]
+    assert [tuple(line.get_xydata()[0]) for line in plane.lines if line.get_marker() == "D"] == [
+        approx(weights @ values)
+    ]
     ties = [line for line in plane.lines if line.get_color() == GREY and len(line.get_xdata()) == 2]
     assert [(line.get_xydata().tolist(), line.get_linewidth()) for line in ties] == [
         ([approx(weights @ values), v.tolist()], approx(0.5 + 5 * a)) for v, a in zip(values, weights, strict=True)

@@ -5,7 +5,6 @@ import numpy as np
 from drawn import (
     arrows,
     bars,
-
     boxes,
     check_map,
     collections,
@@ -24,8 +23,21 @@ from drawn import (
 from matplotlib.colors import to_hex, to_rgb
 from pytest import approx
 
-from course_utils.plots import attention, buckets, gates, heads, kernels, long_memory, normalisation, positions, race
-from course_utils.plots import sparse, tagging, training, transformer
+from course_utils.plots import (
+    attention,
+    buckets,
+    gates,
+    heads,
+    kernels,
+    long_memory,
+    normalisation,
+    positions,
+    race,
+    sparse,
+    tagging,
+    training,
+    transformer,
+)
 from course_utils.plots.style import BLUE, GREY, ORANGE, PALE, SERIES, SKY, VERMILLION
 
 BLUE_, GREY_, ORANGE_, PALE_, SKY_, VERMILLION_ = map(to_hex, (BLUE, GREY, ORANGE, PALE, SKY, VERMILLION))
@@ -90,7 +102,10 @@ def test_head_view():
     assert [row(chart, k, within=0.05)[0] for k in range(3)] == ["one", "two", "two"]
     said = [[row(chart, k - 0.2)[-1], row(chart, k + 0.2)[-1]] for k in range(3)]
     assert said == [["0.90 on", "0.15 off"], ["0.20", "0.25"], ["0.35", "0.05"]], "pale: on, blue: off"
-    assert chart.get_ylim()[0] > chart.get_ylim()[1] and figure_texts(axes.figure) == ["a head", "probability of its word"]
+    assert chart.get_ylim()[0] > chart.get_ylim()[1] and figure_texts(axes.figure) == [
+        "a head",
+        "probability of its word",
+    ]
     alone = heads.head_view(heads.HeadView("a head", SOURCE, TARGET, WEIGHTS, ("one",), (0.9,), None)).axes[1]
     assert [bar.end for bar in bars(alone)] == [0.9] and written(alone) == ["0.90", "one"]
 
@@ -131,8 +146,9 @@ def test_transformer_frame():
     for name, axes in zip(names, (encoder, decoder, cross), strict=True):
         spot, (x, y) = axes.get_position(), name.get_position()
         assert name.get_text() == {encoder: "within X", decoder: "within Y", cross: "between"}[axes]
-        assert x == approx(spot.x0) and y > spot.y1 and not any(spot.y1 < o.get_position().y1 <= y and abs(
-            o.get_position().x0 - x) < 0.01 for o in (encoder, decoder, cross)), "its own map lies below a name"  # fmt: skip
+        others = [o.get_position() for o in (encoder, decoder, cross)]
+        between_ = [o for o in others if spot.y1 < o.y1 <= y and abs(o.x0 - x) < 0.01]
+        assert x == approx(spot.x0) and y > spot.y1 and not between_, "its own map lies below a name"
 
 
 # ---- gates, tagging --------------------------------------------------------------------------------------------------
@@ -232,7 +248,9 @@ def test_rank_view():
         assert axes.get_title(loc="left") == name
     below = figure.axes[3]
     assert lines(below) == {name: ([2, 3, 4], runs[0]) for name, runs in curves.items()}
-    assert [line.get_xdata()[0] for line in below.lines if line.get_linestyle() == "--" and line.get_color() == GREY] == [3]
+    assert [
+        line.get_xdata()[0] for line in below.lines if line.get_linestyle() == "--" and line.get_color() == GREY
+    ] == [3]
     assert labels(below)[:2] == ("rank k", "relative error")
 
 
@@ -334,7 +352,9 @@ def test_cells_together():
         for t, word in enumerate(some):
             spots = [t_.get_position() for t_ in axes.texts if t_.get_text() == (word or "pad")]
             assert [round(x, 3) for x, _ in spots] == [xs[t], xs[3 + t]] and all(y > ys[2 * b] for _, y in spots)
-    assert [place(axes, f"sentence {b + 1}")[1] for b in range(2)] == approx([np.mean(ys[:2]), np.mean(ys[2:])], abs=0.01)
+    assert [place(axes, f"sentence {b + 1}")[1] for b in range(2)] == approx(
+        [np.mean(ys[:2]), np.mean(ys[2:])], abs=0.01
+    )
 
 
 # ---- positions -------------------------------------------------------------------------------------------------------
@@ -349,7 +369,9 @@ def test_position_view():
     line, _, *dots = right.lines
     assert (line.get_xdata(), line.get_ydata()) == (approx(products), approx(np.arange(4))) and right.yaxis_inverted()
     assert points(right, "o") == [(approx(products[1]), 1, VERMILLION_), (approx(products[3]), 3, BLUE_)]
-    edges = sorted((line.get_ydata()[0], to_hex(line.get_color())) for line in left.lines if line.get_color() != "white")
+    edges = sorted(
+        (line.get_ydata()[0], to_hex(line.get_color())) for line in left.lines if line.get_color() != "white"
+    )
     assert edges == [(0.5, VERMILLION_), (1.5, VERMILLION_), (2.5, BLUE_), (3.5, BLUE_)]
     assert labels(right)[::2] == ("dot product", "place 1 with every place")
     check_map(bar, np.linspace(-1, 1, 64)[::-1, None], -1, 1)
@@ -470,7 +492,9 @@ def test_plane_buckets():
         assert set(looks) == {tuple(p) for p in POINTS}
         assert [looks[tuple(p)][0] for p in POINTS] == [to_hex(SERIES[label % 7]) for label in some]
         full = {line.get_fillstyle() for line in axes.lines if to_hex(line.get_color()) == to_hex(SERIES[0])}
-        assert full == ({"full"} if name == "one" else {"full", "none"}), "bucket 7 has bucket 0's colour, but is hollow"
+        assert full == ({"full"} if name == "one" else {"full", "none"}), (
+            "bucket 7 has bucket 0's colour, but is hollow"
+        )
         assert arrows(axes) == [((0, 0), tuple(way)) for way in ways] and axes.get_title(loc="left") == name
 
 
