@@ -1,6 +1,7 @@
 """What a figure shows, read back: names with their lines and bars, maps as they are seen, colours as numbers, words in
 their places. Used by tests of pictures (legibility.py asks whether they can be read, this what they say)."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ def lines(axes, names=None, turn=lambda y: y) -> dict[str, tuple[list[float], li
 
     `names`: the axes that hold the names, where it is another (a logarithmic axis), and `turn` what y is there.
     """
-    found = {}
+    found, ends = {}, []
     for note in (names or axes).texts:
         if not isinstance(note, Annotation) or note.get_anncoords() != "data" or not note.get_text():
             continue
@@ -33,6 +34,9 @@ def lines(axes, names=None, turn=lambda y: y) -> dict[str, tuple[list[float], li
         assert len(fits) == 1, f"{note.get_text()!r} stands at the end of {len(fits)} lines of its colour"
         assert note.get_text() not in found, f"two lines are called {note.get_text()!r}"
         found[note.get_text()] = fits[0]
+        ends.append((note.xy[1], note.get_position()[1], note.get_text()))
+    for (low, under, one), (high, over, other) in itertools.pairwise(sorted(ends)):
+        assert low == high or under < over, f"{one!r} stands above {other!r}, but its line ends below"
     return found
 
 

@@ -157,6 +157,11 @@ def test_seq2seq_unrolled():
         drawn = strips(collections(axes)[0])
         assert len(drawn) == n_read, "what has been read, no more"
         assert sum("-0.40  0.60" in text for text in said) == (frame >= 3)
+        if frame >= 3:
+            y_c = place(axes, "C")[1]
+            (shown,) = (c for c in collections(axes) if len({round(b.y, 4) for b in boxes(c)}) == 1)
+            numbers = [one for _, (one,) in sorted(strips(shown).items())]
+            assert numbers == approx(trace.context, abs=0.01) and abs(boxes(shown)[0].y - y_c) < 0.3, "C as colours"
         assert [word in said for word in ("one", "two")] == [n_written > 0, n_written > 1]
         for k in range(n_written):
             x = place(axes, trace.written[k])[0]
@@ -495,19 +500,19 @@ def test_looking():
 
 
 def test_merge_frame():
-    words = {("l", "o", "w</w>"): 5, ("n", "e", "w</w>"): 2}
-    pairs = [("l + o", 5), ("o + w</w>", 4)]
+    words = {("w", "o", "w</w>"): 5, ("n", "ew", "w</w>"): 2}
+    pairs = [("w + o", 5), ("o + w</w>", 4)]
     (axes,) = training.merge_frame(words, "w</w>", pairs, title="t").axes
     pieces = [(to_hex(b.colour), place_[0]) for b, place_ in zip(boxes(axes), [
         [t.get_text() for t in axes.texts if t.get_position() == approx((b.x, b.y))] for b in boxes(axes)
     ], strict=True)]  # fmt: skip
-    assert [said for _, said in pieces] == ["l", "o", "w·", "n", "e", "w·"]
+    assert [said for _, said in pieces] == ["w", "o", "w·", "n", "ew", "w·"]
     assert [colour == BLUE_ for colour, _ in pieces] == [False, False, True, False, False, True]
     for k, often in enumerate(("5×", "2×")):
         y = boxes(axes)[3 * k].y
         assert row(axes, y, within=0.001)[0] == often
-    y = place(axes, "l + o")[1]
-    assert row(axes, y, within=0.001)[-2:] == ["5×", "l + o"]
+    y = place(axes, "w + o")[1]
+    assert row(axes, y, within=0.001)[-2:] == ["5×", "w + o"]
     assert row(axes, place(axes, "o + w·")[1], within=0.001)[-2:] == ["4×", "o + w·"] and place(axes, "o + w·")[1] < y
 
 

@@ -277,8 +277,10 @@ def test_reach_grid():
     assert colours == [[PALE_, BLUE_, BLUE_, BLUE_], [PALE_, PALE_, BLUE_, BLUE_], [PALE_, PALE_, PALE_, VERMILLION_]]
     for k, name in enumerate(("input", "layer 1", "layer 2")):
         assert place(axes, name)[1] == approx(cells[4 * k].y), "the input below"
-    segments = [place(axes, f"segment {s + 1}")[0] for s in range(2)]
-    assert cells[0].x < segments[0] < cells[1].x + 0.5 < segments[1]
+    middles = [place(axes, f"segment {s + 1}")[0] for s in range(2)]
+    assert cells[0].x < middles[0] < cells[2].x - 0.3 < middles[1] < cells[3].x + 0.3
+    away = np.diff([cell.x for cell in cells[:4]])
+    assert away[0] == approx(away[2]) and away[1] == approx(away[0] + 0.16), "segments are kept apart"
 
 
 def test_shift_panels():
