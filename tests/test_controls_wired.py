@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ import pytest
 import test_widgets as toys
 import torch
 from drawn import bars, points
+from PIL import Image
 from test_widgets import FIVE, FLOOD, FOUR, LETTERS, NOTES, PAIRS, READ, SOURCE, TARGET, THREE
 
 from course_utils import plots, widgets
@@ -1019,7 +1021,8 @@ def test_the_picture_is_the_figure_that_was_asked_for():
     for n, text in ((3, "one two"), (5, "one two"), (5, "three"), (1, "three")):
         explorer.controls["n"].value, explorer.controls["text"].value = n, text
         figure, said = toys.line(n, text)
-        assert bytes(explorer.picture.value) == plots.to_png(figure) and explorer.text == said
+        shown, asked = (np.asarray(Image.open(BytesIO(png))) for png in (explorer.picture.value, plots.to_png(figure)))
+        assert (shown == asked).all() and explorer.text == said
         still = explorer._repr_mimebundle_()[0]
         assert f"[n = {n}, text = {text}] {said}" in still["text/plain"], "what a reader without a kernel is told"
 
