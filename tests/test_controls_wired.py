@@ -597,6 +597,7 @@ def _memory(sentence, swap, by, at, model):
     return dict(memory=Memory(model, new, now, labels, said, swap, *before), at=at), shown
 
 
+@np.errstate(over="ignore")  # far away the loss is beyond all numbers
 def _cliff(n, start_w, start_u, rate, steps, clip):
     w_, u, path = start_w, start_u, [(start_w, start_u)]
     for _ in range(steps):
