@@ -35,7 +35,8 @@ os.environ.update(surroundings())
 LARGE, SHARE = 24, 2e-4  # a pixel differs if a channel moves by more than LARGE of 255; at most this share of them may
 ALONE = ("test_browser.py" if BROWSER else "test_handout.py",)  # files whose tests may run apart
 SLOW = ("test_widgets.py", "test_nbval_additions.py", "test_corpus.py", "test_exercises.py", "test_scoreboard.py",
-        "test_start.py", "test_check_environment.py", "test_limits.py")  # files that take more than ten seconds
+        "test_controls_wired.py", "test_drawn_maps.py", "test_check_environment.py",
+        "test_limits.py")  # files that take more than ten seconds
 PATIENCE = 60  # seconds a message may take after the cell has replied
 
 
