@@ -19,7 +19,7 @@ from typing import Any
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from course_utils.plots.style import checked_alt, image_bundle, to_png
+from course_utils.plots.style import checked_alt, image_bundle, packed, to_png
 
 log = logging.getLogger("course_utils.widgets")
 log.addHandler(logging.NullHandler())  # `logging.basicConfig()` in a notebook shows what is logged here
@@ -94,7 +94,7 @@ class Explorer(w.VBox):
         data = super()._repr_mimebundle_(**kwargs)
         if data is None:
             return None
-        still, metadata = image_bundle(bytes(self.picture.value), self.alt)
+        still, metadata = image_bundle(packed(bytes(self.picture.value)), self.alt)
         at = ", ".join(f"{name} = {_short(value)}" for name, value in self.values.items())
         still["text/plain"] += f" [{at}] {self.error or self.text}".rstrip()
         return data | still, metadata
