@@ -39,7 +39,7 @@ STYLE = {
     "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": False, "lines.linewidth": 2.0, "lines.markersize": 7, "figure.dpi": 100, "savefig.dpi": 100,
     "axes.titlelocation": "left", "mathtext.fontset": "dejavusans", "hatch.linewidth": 0.8,
-    "axes.titley": 1.0,  # else it is looked for by measuring all tick labels, a fifth of a redraw; no ticks stand on top
+    "axes.titley": 1.0,  # else it is found by measuring all tick labels, a fifth of a redraw; none stand on top here
 }  # fmt: skip
 
 
