@@ -25,7 +25,7 @@ from course_utils.widgets import Explorer, SentencePicker, Stepper, ToggleGrid
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 MEDIAN, WORST = 50, 100  # ms
 MOST = 16  # moves of one control
-LIMIT = 600  # seconds a notebook may take
+LIMIT = 1800  # seconds a notebook may take, on a busy machine
 
 
 def spread(n: int, most: int = MOST) -> list[int]:
@@ -118,8 +118,11 @@ def main() -> None:
         return table(given[0])
     print(f"     {'widget':22} moves   median    max   the slowest control (ms of CPU)", flush=True)
     for path in given:  # a process each, as in Jupyter
-        subprocess.run([sys.executable, "-m", "benchmarks.widgets", str(path)], timeout=LIMIT, check=True,
-                       cwd=NOTEBOOKS.parent)  # fmt: skip
+        try:
+            subprocess.run([sys.executable, "-m", "benchmarks.widgets", str(path)], timeout=LIMIT, check=True,
+                           cwd=NOTEBOOKS.parent)  # fmt: skip
+        except subprocess.SubprocessError as error:
+            print(f"{path.stem[:2]}   not measured: {error}", flush=True)
 
 
 if __name__ == "__main__":
