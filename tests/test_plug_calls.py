@@ -71,6 +71,21 @@ def test_causal_goes_by_the_places_of_the_call(name):
         close(plug(q, k, v, causal=True, positions=places, need_weights=need_weights)[0], expected)
 
 
+@pytest.mark.parametrize("name", PLUGS)
+@torch.no_grad()
+def test_a_query_stands_where_the_call_says(name):
+    """Eight queries, told where they stand, get what they get among all."""
+    plug, (q, k, v) = small(name), qkv(N, B=2)
+    call = dict(positions=(torch.arange(20, 28), torch.arange(N)), key_mask=pads())
+    if name in ONLY_LAST_PLACES - {"linear", "performer"}:
+        with pytest.raises(ValueError):
+            plug(q[:, :, 20:28], k, v, **call)
+        return
+    for need_weights in (False, True):
+        whole = plug(q, k, v, key_mask=pads(), need_weights=need_weights)[0]
+        close(plug(q[:, :, 20:28], k, v, need_weights=need_weights, **call)[0], whole[:, :, 20:28])
+
+
 def leaves(state):
     return [] if state is None else [x for x in state if x is not None]
 
@@ -105,10 +120,11 @@ def test_what_is_not_saved_does_not_come_from_torchs_own_generator(name):
     for seed in (1, 2):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            made.append(make(name, D_HEAD, HEADS, 192, **SMALL.get(name, {})).double().eval())
+            made.append(make(name, D_HEAD, HEADS, 640, **SMALL.get(name, {})).double().eval())
     made[1].load_state_dict(made[0].state_dict())
+    inputs = qkv(640 if name == "bigbird" else 190)  # ten blocks to draw from
     for causal in (False, True) if name in CAUSAL else (False,):
-        one, other = (plug(*qkv(190), causal=causal)[0] for plug in made)
+        one, other = (plug(*inputs, causal=causal)[0] for plug in made)
         close(one, other)
 
 
