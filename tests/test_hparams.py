@@ -59,7 +59,6 @@ MODELS = {
     FixedContextSeq2Seq: (translate, TRANSLATOR, dict(
         source_size=13, target_size=13, d_embedding=5, d_hidden=8, cell="lstm", context="every_step",
         reverse_source=True, n_layers=2, dropout=0.5)),
-    "dropout between layers": (translate, dict(TRANSLATOR, n_layers=2), dict(dropout=0.5)),
     AttentiveSeq2Seq: (translate, TRANSLATOR, dict(
         source_size=13, target_size=13, d_embedding=5, d_hidden=8, cell="lstm", attention="dot", dropout=0.5)),
     BahdanauSeq2Seq: (translate, dict(TRANSLATOR, d_attention=4, d_readout=4), dict(
@@ -107,7 +106,6 @@ MODELS = {
     SkipGram: (None, dict(n_words=12, d=4), dict(n_words=13, d=5)),
     CBOW: (None, dict(n_words=12, d=4), dict(n_words=13, d=5)),
 }  # fmt: skip
-ALIASES = {"dropout between layers": FixedContextSeq2Seq}
 ONLY_FIRST_WEIGHTS = {(DeepMLP, "init")}  # tests/test_normalisation.py holds them to their spreads
 ONLY_IF_SET = {(AttentionTagger, "equal")}  # rows of the scoreboard were made before it was there
 CASES = [(model, name) for model, (_, _, others) in MODELS.items() for name in others]
@@ -116,7 +114,7 @@ CASES = [(model, name) for model, (_, _, others) in MODELS.items() for name in o
 def build(model, arguments):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return ALIASES.get(model, model)(**arguments).double()
+        return model(**arguments).double()
 
 
 def answers(call, model):
@@ -145,7 +143,7 @@ def test_another_value_is_another_model(model, name):
         assert got.shape != before.shape or not torch.allclose(got, before, rtol=0, atol=1e-9), f"{name} does nothing"
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if isinstance(m, type)], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
 def test_hparams_say_all_and_build_the_same(model):
     call, arguments, others = MODELS[model]
     named = [p for p in inspect.signature(model).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -160,13 +158,11 @@ def test_hparams_say_all_and_build_the_same(model):
 
 
 def test_no_model_with_hparams_is_forgotten():
-    known = {m for m in MODELS if isinstance(m, type)}
-
     def below(cls):
         return {cls}.union(*map(below, cls.__subclasses__()))
 
     ours = {c for c in below(nn.Module) if c.__module__.startswith("course_utils.") and "hparams" in _written(c)}
-    assert {c for c in ours if not c.__name__.startswith("_") and c.__name__ != "Seq2Seq"} <= known
+    assert {c for c in ours if not c.__name__.startswith("_") and c.__name__ != "Seq2Seq"} <= set(MODELS)
 
 
 def _written(cls):
