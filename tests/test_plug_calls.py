@@ -108,8 +108,11 @@ def test_the_state_after_a_call_is_the_same_with_weights_and_serves_the_next(nam
             for need_weights in (False, True):
                 again = plug(*inputs, state=state, need_weights=need_weights, **options)[0]
                 close(again, plug(*inputs, **options)[0])
-            with pytest.raises(ValueError, match="state"):  # of two sentences, for one
-                plug(*(x[:1] for x in inputs), causal=True, state=state)
+        for rows in ([0], [0, 1, 1]):  # of two sentences: not for one, nor for three; whether all keys are new or not
+            for n_queries in (N, N - 5):
+                q, k, v = (x[rows] for x in inputs)
+                with pytest.raises(ValueError, match="the state was made over keys"):
+                    plug(q[:, :, -n_queries:], k, v, causal=True, state=state)
 
 
 @pytest.mark.parametrize("name", PLUGS)
