@@ -175,6 +175,31 @@ def test_nothing_that_is_handed_over_is_the_checks_own(inner, outer):
     assert repr(original) == before
 
 
+def _retyped(x):
+    x.data = x.data.long()
+
+
+WAYS = {  # a tensor of ones changed without another number in it, or with
+    "numbers": lambda x: x.mul_(2), "one number": lambda x: x.view(-1)[3:4].zero_(),
+    "nan": lambda x: x.fill_(torch.nan),
+    "shape": lambda x: x.unsqueeze_(0), "transposed": lambda x: x.t_(), "flat": lambda x: x.resize_(6),
+    "type": _retyped, "asks for gradients": lambda x: x.requires_grad_(),
+    "holds one": lambda x: setattr(x, "grad", torch.ones(2, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_changing_a_tensor_is_seen(way):
+    before, after = torch.ones(2, 3), torch.ones(2, 3)
+    assert change(before, after) is None
+    WAYS[way](after)
+    assert change(before, after)
+    assert change([0, before], [0, after]) and change({"k": (before,)}, {"k": (after,)})
+    for number, other in ((1, 2), (1.5, 1.0), ("a", "b"), ({1}, {2}), ([1], [1, 1]), ({"a": 1}, {"b": 1})):
+        assert change(number, number) is None and change(number, other)
+    assert change(torch.tensor([torch.nan]), torch.tensor([torch.nan])) is change(float("nan"), float("nan")) is None
+
+
 # --- what is forbidden ------------------------------------------------------------------------------------------------
 
 X, T = torch.eye(2), torch.ones(2, 2)
