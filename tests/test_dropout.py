@@ -156,3 +156,29 @@ def test_a_layer_drops_by_itself(name):
 def test_deep_models_drop_between_their_layers(part):
     model = FixedContextSeq2Seq(V, V, **WIDTHS, n_layers=2, dropout=0.3)
     assert getattr(model, part).rnn.dropout == 0.3
+
+
+def by_steps(model):
+    memory = model.encode(SOURCE)
+    state, logits = model.start(memory), []
+    for token in TARGET_IN.unbind(1):
+        step_logits, state, _ = model.step(token, state, memory)
+        logits.append(step_logits)
+    return torch.stack(logits, 1)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, call, _) in MODELS.items() if call is translate])
+@torch.no_grad()
+def test_word_by_word_as_much_is_dropped_as_in_one_call(name):
+    """Scheduled sampling trains step by step: as many numbers go through each place as with the whole target."""
+    model, seen = build(name, 0.3).train(), {}
+    for place, module in places(model).items():
+        module.register_forward_hook(
+            lambda _, __, out, place=place: seen.__setitem__(place, seen.get(place, 0) + out.numel())
+        )
+    counts = []
+    for call in (translate, by_steps):
+        seen.clear()
+        assert call(model).isfinite().all()
+        counts.append(dict(seen))
+    assert counts[0] == counts[1] and len(counts[0]) == MODELS[name][2]
