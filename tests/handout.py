@@ -23,8 +23,8 @@ FOLDERS = ("course_utils", "data")
 FILES = ("start.py", "requirements.lock", "pyproject.toml", "environment.yml", "LICENSE")
 README = """# The attention course, student edition
 
-You need Python 3.11, 3.12 or 3.13 (64-bit) on Linux, macOS 14 or later (Apple silicon) or Windows (there write `py`
-instead of `python3`).
+You need Python 3.11, 3.12, 3.13 or 3.14 (64-bit) on Linux, macOS 14 or later (Apple silicon) or Windows (there write
+`py` instead of `python3`).
 
     python3 start.py
 
@@ -40,7 +40,7 @@ If something does not work, send the output of
 
 {notebooks}
 
-Licence: code MIT, text and figures CC BY 4.0, data CC0 (see LICENSE).
+Licence: code MIT, text and figures CC BY 4.0, data CC0 but for three files of others (see LICENSE).
 """
 
 
