@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_scoreboard import PROJECT, hashes
 
+from benchmarks import scoreboard as command
 from course_utils.corpora import digit_sets, digits, mini, plays, syllables
 from course_utils.corpora.long_tasks import SequenceBatches, Sequences
 from course_utils.seeds import seed_everything
@@ -113,3 +114,23 @@ def test_a_seed_is_where_all_randomness_begins():
     own = seed_everything(3)
     torch.rand(5)  # what else is drawn does not move it
     assert float(torch.rand(1, generator=own)) == first[3]
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [(0.123456789, 0.1234568), (123456789.0, 123456800.0), (1e-9 / 3, 3.333333e-10), (7, 7), (123456789, 123456789),
+     (0.5, 0.5), (-2.00000049, -2.0)],
+)  # fmt: skip
+def test_a_row_keeps_seven_digits(value, stored):
+    """What float32 knows; whole numbers are kept whole."""
+    assert command._rounded(value) == stored and type(command._rounded(value)) is type(value)
+    assert command._numbers({"score": value}) == {"score": stored}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [(1.0, 1.00009, True), (1.0, 1.00012, False), (1e6, 1.00009e6, True), (1e6, 1.00012e6, False), (0.0, 9e-6, True),
+     (0.0, 1.2e-5, False), (float("nan"), float("nan"), True), (float("nan"), 1.0, False), (1, 1, True)],
+)  # fmt: skip
+def test_a_replay_may_differ_by_rounding_only(old, new, same):
+    assert command._close([2.0, old], [2.0, new]) == command._close([new], [old]) == same
