@@ -9,7 +9,7 @@ encoder of half the width each way (so that queries and keys are equally wide), 
 
     h_i = RNN(h_{i-1}, [E y_{i-1}; h~_{i-1}]),  h~_i = tanh(W [h_i; C_i]),  h~_0 = 0                 section 3.3
 
-With it a state depends on the contexts before it, so the target must be read word by word, in training too. Notebook 08.
+With it a state depends on the contexts before it, so the target is read word by word, in training too. Notebook 08.
 """
 
 from typing import Any, NamedTuple
