@@ -72,9 +72,12 @@ def test_the_proofs_hold_in_every_decoder(name, decoder):
 
 @pytest.mark.parametrize("name", ["local_m", "local_p", "hard", "monotonic", "location_aware", "key_value", "location"])
 def test_a_model_with_it_survives_saving(name):
-    for kind, widths in ((AttentiveSeq2Seq, dict(d_hidden=8)), (BahdanauSeq2Seq, dict(d_hidden=6, d_attention=5,
-                                                                                      d_readout=4))):  # fmt: skip
-        check(PROOFS["survives_saving"], drawn(lambda: kind(**SIZES, d_embedding=5, attention=name, **widths)).eval())
+    names = dict(**SIZES, d_embedding=5, attention=name)
+    for build in (
+        lambda: AttentiveSeq2Seq(**names, d_hidden=8),
+        lambda: BahdanauSeq2Seq(**names, d_hidden=6, d_attention=5, d_readout=4),
+    ):
+        check(PROOFS["survives_saving"], drawn(build).eval())
 
 
 @pytest.mark.parametrize("name", PLUGS)

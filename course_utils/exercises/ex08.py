@@ -1,5 +1,5 @@
 """Exercises of notebook 08, attention scores. Tasks, hints and solutions stand in the checks' docstrings, mistakes in
-the functions above each check; how they become cells: course_utils/exercises/checking.py. The planted faults of 08.2
+the functions above each check; how they become cells: course_utils/exercises/checking.py. The planted faults of 08.4
 and 08.6 are those of public code: a translation tutorial's concat without tanh, and a softmax without its maximum."""
 
 import math
@@ -151,133 +151,10 @@ def check_08_1(answer):
     judge(answer, inputs, cosine_of, MISTAKES_1)
 
 
-# --- 08.2 repair concat -----------------------------------------------------------------------------------------------
-
-
-def concat_of(queries: Tensor, keys: Tensor, W: Tensor, v: Tensor) -> Tensor:
-    D = queries.shape[-1]
-    hidden = torch.einsum("ad,btd->bta", W[:, :D], queries).unsqueeze(2) + torch.einsum(
-        "ad,bsd->bsa", W[:, D:], keys
-    ).unsqueeze(1)
-    return (hidden.tanh() @ v).softmax(-1)
-
-
-def _both(queries, keys):
-    T, S = queries.shape[1], keys.shape[1]
-    return torch.cat([queries.unsqueeze(2).expand(-1, -1, S, -1), keys.unsqueeze(1).expand(-1, T, -1, -1)], -1)
-
-
-def no_tanh(queries, keys, W, v):
-    """Two different queries get the same weights here. Without a tanh the score is a part of the query plus a part of
-    the key, and what the query adds to all scores alike, softmax takes away: where does the bend belong?"""
-    return (_both(queries, keys) @ W.T @ v).softmax(-1)
-
-
-def tanh_of_the_score(queries, keys, W, v):
-    """The tanh comes last here, over the finished score; it belongs to the hidden units, between W and v."""
-    return (_both(queries, keys) @ W.T @ v).tanh().softmax(-1)
-
-
-def tanh_of_the_inputs(queries, keys, W, v):
-    """The tanh comes first here, over [q; k]: W and v are still one linear map after it, and the query cancels."""
-    return (_both(queries, keys).tanh() @ W.T @ v).softmax(-1)
-
-
-def relu_units(queries, keys, W, v):
-    """A relu brings the query back, but it is not Luong's score: he has tanh."""
-    return ((_both(queries, keys) @ W.T).relu() @ v).softmax(-1)
-
-
-def sigmoid_units(queries, keys, W, v):
-    """A sigmoid brings the query back, but it is not Luong's score: he has tanh."""
-    return ((_both(queries, keys) @ W.T).sigmoid() @ v).softmax(-1)
-
-
-def tanh_of_the_weights(queries, keys, W, v):
-    """The tanh bends the weights, after the softmax: they no longer sum to 1. It belongs between W and v."""
-    return (_both(queries, keys) @ W.T @ v).softmax(-1).tanh()
-
-
-def without_v(queries, keys, W, v):
-    """The hidden units are added up; v, which says how much each of them counts, is missing."""
-    return ((_both(queries, keys) @ W.T).tanh().sum(-1)).softmax(-1)
-
-
-def key_first(queries, keys, W, v):
-    """The tanh is right, but here the key stands first: W was made for [q; k]."""
-    return ((torch.cat(_both(queries, keys).split([queries.shape[-1], keys.shape[-1]], -1)[::-1], -1) @ W.T).tanh()
-            @ v).softmax(-1)  # fmt: skip
-
-
-def over_the_queries(queries, keys, W, v):
-    """The tanh is right, but this softmax is over the queries, so the rows do not sum to 1: dim=-1."""
-    return ((_both(queries, keys) @ W.T).tanh() @ v).softmax(1)
-
-
-def over_one_number(queries, keys, W, v):
-    """All weights are 1: this softmax runs over a dimension of size 1. It belongs over the keys."""
-    return ((_both(queries, keys) @ W.T).tanh() @ v).unsqueeze(-1).softmax(-1).squeeze(-1)
-
-
-def no_softmax(queries, keys, W, v):
-    """These are the scores; the function returns weights, so keep the softmax."""
-    return (_both(queries, keys) @ W.T).tanh() @ v
-
-
-def a_tanh_each(queries, keys, W, v):
-    """Query and key have a tanh each here, and are added after it: then the query's part is again the same for all
-    keys. One tanh over the sum."""
-    D = queries.shape[-1]
-    return ((queries @ W[:, :D].T).tanh().unsqueeze(2) @ v + (keys @ W[:, D:].T).tanh().unsqueeze(1) @ v).softmax(-1)
-
-
-def as_luong_ran_it(queries, keys, W, v):
-    """The key has no matrix here, as in Luong's own code; asked is the score as he writes it, W [q; k]."""
-    D = queries.shape[-1]
-    if W.shape[0] != keys.shape[-1]:
-        return concat_of(queries, keys, W, v)
-    return (((queries @ W[:, :D].T).unsqueeze(2) + keys.unsqueeze(1)).tanh() @ v).softmax(-1)
-
-
-MISTAKES_2 = [
-    no_tanh, tanh_of_the_score, tanh_of_the_inputs, relu_units, sigmoid_units, tanh_of_the_weights, without_v,
-    key_first, over_the_queries, over_one_number, no_softmax, a_tanh_each, as_luong_ran_it,
-]  # fmt: skip
-
-
-@exercise("08.2", "with a bend between W and v, different queries get different weights.")
-def check_08_2(answer):
-    """**Exercise 08.2 · ●●●○○ · 6 min** - repair a concat score
-
-    This code is modelled on a well-known tutorial. Its users reported that the decoder looks at the same word all the
-    time. `queries` (B, T, Dq), `keys` (B, S, Dk), `W` (A, Dq + Dk), `v` (A,). It should return the weights (B, T, S) of
-    Luong's concat score, v · tanh(W [q; k]). Repair it:
-
-        def my_concat(queries, keys, W, v):
-            T, S = queries.shape[1], keys.shape[1]
-            q = queries.unsqueeze(2).expand(-1, -1, S, -1)
-            k = keys.unsqueeze(1).expand(-1, T, -1, -1)
-            scores = torch.cat([q, k], -1) @ W.T @ v
-            return scores.softmax(-1)
-
-    Hint 1: print the weights of two queries. What do you see, and which part of the score can softmax not see?
-    Hint 2: v · W [q; k] = (part of q) + (part of k). Compare with the formula: what is missing between W and v?
-    Solution: scores = torch.tanh(torch.cat([q, k], -1) @ W.T) @ v
-    """
-    rng = fresh()
-    inputs = []
-    for B, T, S, Dq, Dk, A in ((2, 3, 4, 3, 5, 6), (1, 2, 2, 4, 4, 4), (3, 4, 3, 2, 2, 2), (2, 2, 5, 3, 3, 3),
-                               (1, 3, 1, 2, 4, 4)):  # fmt: skip
-        inputs.append(tuple(torch.randn(*shape, generator=rng)
-                            for shape in ((B, T, Dq), (B, S, Dk), (A, Dq + Dk), (A,))))  # fmt: skip
-    inputs.append(tuple(2 * part.double() for part in inputs[0]))
-    judge(answer, inputs, concat_of, MISTAKES_2, planted=no_tanh)
-
-
-# --- 08.3 how strong must a cosine be? --------------------------------------------------------------------------------
+# --- 08.2 how strong must a cosine be? --------------------------------------------------------------------------------
 
 STRENGTH = 0.5 * math.log(0.9 / 0.1 * 15)
-MISTAKES_3 = [
+MISTAKES_2 = [
     (math.log(135), "this is the distance between the best score and the others, which is 2g: they lie at g and -g."),
     (0.5 * math.log(9), "this would do if there were one other word; there are 15, each with a weight of its own."),
     (math.log(9), "this forgets that there are 15 other words, and that the two scores are 2g apart."),
@@ -292,9 +169,9 @@ MISTAKES_3 = [
 ]  # fmt: skip
 
 
-@exercise("08.3", "a cosine that may grow to ±2.5 is sharp enough for a sentence.", function=False)
-def check_08_3(answer):
-    """**Exercise 08.3 · ●●○○○ · 4 min** - how strong must a cosine be?
+@exercise("08.2", "a cosine that may grow to ±2.5 is sharp enough for a sentence.", function=False)
+def check_08_2(answer):
+    """**Exercise 08.2 · ●●○○○ · 4 min** - how strong must a cosine be?
 
     A sentence has 16 words. The right key points exactly where the query points, and the 15 others exactly the other
     way: the best case there is. With the score g · cos(q, k), how large must g be for the right word to get the weight
@@ -310,10 +187,10 @@ def check_08_3(answer):
         answer = float(answer)
         if abs(answer - STRENGTH) < 0.006:
             return
-        for value, hint in MISTAKES_3:
+        for value, hint in MISTAKES_2:
             if abs(answer - value) < 0.006:
                 raise Hint(hint)
-    judge_value(answer, STRENGTH, MISTAKES_3)
+    judge_value(answer, STRENGTH, MISTAKES_2)
 
 
 def _float(number: float) -> float:
@@ -323,7 +200,7 @@ def _float(number: float) -> float:
         return math.inf
 
 
-# --- 08.4 input feeding -----------------------------------------------------------------------------------------------
+# --- 08.3 input feeding -----------------------------------------------------------------------------------------------
 
 
 def _masked(scores, mask):
@@ -438,15 +315,15 @@ def vector_alone(word, fed, state, states, mask, score, gru, W_c):
     return feeding_step(word, fed, state, states, mask, score, gru, W_c)[0]
 
 
-MISTAKES_4 = [
+MISTAKES_3 = [
     nothing_fed, state_fed, fed_first, fed_as_state, old_state_asks, fed_asks, old_state_speaks, context_first,
     no_last_tanh, pads_too, plain_mean, gives_the_context, vector_as_state, changed_results, vector_alone,
 ]  # fmt: skip
 
 
-@exercise("08.4", "what was read at one word is there when the next one is chosen.")
-def check_08_4(answer):
-    """**Exercise 08.4 · ●●●○○ · 8 min** - a step with input feeding
+@exercise("08.3", "what was read at one word is there when the next one is chosen.")
+def check_08_3(answer):
+    """**Exercise 08.3 · ●●●○○ · 8 min** - a step with input feeding
 
     Write `my_feeding_step(word, fed, state, states, mask, score, gru, W_c)`, one step of Luong's decoder with input
     feeding: `word` (B, H) the embedding of y_{i-1}, `fed` (B, H) the attentional vector of the step before, `state`
@@ -468,7 +345,7 @@ def check_08_4(answer):
         states, W_c = torch.randn(B, width, H, generator=rng), torch.randn(H, 2 * H, generator=rng)
         mask = lengths_mask(lengths, width)
         inputs.append((word, fed, state, states, mask, _score(H, rng), _cell(2 * H, H, rng), W_c))
-    judge(answer, inputs, feeding_step, MISTAKES_4)
+    judge(answer, inputs, feeding_step, MISTAKES_3)
 
 
 def _score(H, rng):
@@ -490,6 +367,129 @@ def _cell(n, H, rng):
         return cell(input, state).detach()
 
     return gru
+
+
+# --- 08.4 repair concat -----------------------------------------------------------------------------------------------
+
+
+def concat_of(queries: Tensor, keys: Tensor, W: Tensor, v: Tensor) -> Tensor:
+    D = queries.shape[-1]
+    hidden = torch.einsum("ad,btd->bta", W[:, :D], queries).unsqueeze(2) + torch.einsum(
+        "ad,bsd->bsa", W[:, D:], keys
+    ).unsqueeze(1)
+    return (hidden.tanh() @ v).softmax(-1)
+
+
+def _both(queries, keys):
+    T, S = queries.shape[1], keys.shape[1]
+    return torch.cat([queries.unsqueeze(2).expand(-1, -1, S, -1), keys.unsqueeze(1).expand(-1, T, -1, -1)], -1)
+
+
+def no_tanh(queries, keys, W, v):
+    """Two different queries get the same weights here. Without a tanh the score is a part of the query plus a part of
+    the key, and what the query adds to all scores alike, softmax takes away: where does the bend belong?"""
+    return (_both(queries, keys) @ W.T @ v).softmax(-1)
+
+
+def tanh_of_the_score(queries, keys, W, v):
+    """The tanh comes last here, over the finished score; it belongs to the hidden units, between W and v."""
+    return (_both(queries, keys) @ W.T @ v).tanh().softmax(-1)
+
+
+def tanh_of_the_inputs(queries, keys, W, v):
+    """The tanh comes first here, over [q; k]: W and v are still one linear map after it, and the query cancels."""
+    return (_both(queries, keys).tanh() @ W.T @ v).softmax(-1)
+
+
+def relu_units(queries, keys, W, v):
+    """A relu brings the query back, but it is not Luong's score: he has tanh."""
+    return ((_both(queries, keys) @ W.T).relu() @ v).softmax(-1)
+
+
+def sigmoid_units(queries, keys, W, v):
+    """A sigmoid brings the query back, but it is not Luong's score: he has tanh."""
+    return ((_both(queries, keys) @ W.T).sigmoid() @ v).softmax(-1)
+
+
+def tanh_of_the_weights(queries, keys, W, v):
+    """The tanh bends the weights, after the softmax: they no longer sum to 1. It belongs between W and v."""
+    return (_both(queries, keys) @ W.T @ v).softmax(-1).tanh()
+
+
+def without_v(queries, keys, W, v):
+    """The hidden units are added up; v, which says how much each of them counts, is missing."""
+    return ((_both(queries, keys) @ W.T).tanh().sum(-1)).softmax(-1)
+
+
+def key_first(queries, keys, W, v):
+    """The tanh is right, but here the key stands first: W was made for [q; k]."""
+    return ((torch.cat(_both(queries, keys).split([queries.shape[-1], keys.shape[-1]], -1)[::-1], -1) @ W.T).tanh()
+            @ v).softmax(-1)  # fmt: skip
+
+
+def over_the_queries(queries, keys, W, v):
+    """The tanh is right, but this softmax is over the queries, so the rows do not sum to 1: dim=-1."""
+    return ((_both(queries, keys) @ W.T).tanh() @ v).softmax(1)
+
+
+def over_one_number(queries, keys, W, v):
+    """All weights are 1: this softmax runs over a dimension of size 1. It belongs over the keys."""
+    return ((_both(queries, keys) @ W.T).tanh() @ v).unsqueeze(-1).softmax(-1).squeeze(-1)
+
+
+def no_softmax(queries, keys, W, v):
+    """These are the scores; the function returns weights, so keep the softmax."""
+    return (_both(queries, keys) @ W.T).tanh() @ v
+
+
+def a_tanh_each(queries, keys, W, v):
+    """Query and key have a tanh each here, and are added after it: then the query's part is again the same for all
+    keys. One tanh over the sum."""
+    D = queries.shape[-1]
+    return ((queries @ W[:, :D].T).tanh().unsqueeze(2) @ v + (keys @ W[:, D:].T).tanh().unsqueeze(1) @ v).softmax(-1)
+
+
+def as_luong_ran_it(queries, keys, W, v):
+    """The key has no matrix here, as in Luong's own code; asked is the score as he writes it, W [q; k]."""
+    D = queries.shape[-1]
+    if W.shape[0] != keys.shape[-1]:
+        return concat_of(queries, keys, W, v)
+    return (((queries @ W[:, :D].T).unsqueeze(2) + keys.unsqueeze(1)).tanh() @ v).softmax(-1)
+
+
+MISTAKES_4 = [
+    no_tanh, tanh_of_the_score, tanh_of_the_inputs, relu_units, sigmoid_units, tanh_of_the_weights, without_v,
+    key_first, over_the_queries, over_one_number, no_softmax, a_tanh_each, as_luong_ran_it,
+]  # fmt: skip
+
+
+@exercise("08.4", "with a bend between W and v, different queries get different weights.")
+def check_08_4(answer):
+    """**Exercise 08.4 · ●●●○○ · 6 min** - repair a concat score
+
+    This code is modelled on a well-known tutorial. Its users reported that the decoder looks at the same word all the
+    time. `queries` (B, T, Dq), `keys` (B, S, Dk), `W` (A, Dq + Dk), `v` (A,). It should return the weights (B, T, S) of
+    Luong's concat score, v · tanh(W [q; k]). Repair it:
+
+        def my_concat(queries, keys, W, v):
+            T, S = queries.shape[1], keys.shape[1]
+            q = queries.unsqueeze(2).expand(-1, -1, S, -1)
+            k = keys.unsqueeze(1).expand(-1, T, -1, -1)
+            scores = torch.cat([q, k], -1) @ W.T @ v
+            return scores.softmax(-1)
+
+    Hint 1: print the weights of two queries. What do you see, and which part of the score can softmax not see?
+    Hint 2: v · W [q; k] = (part of q) + (part of k). Compare with the formula: what is missing between W and v?
+    Solution: scores = torch.tanh(torch.cat([q, k], -1) @ W.T) @ v
+    """
+    rng = fresh()
+    inputs = []
+    for B, T, S, Dq, Dk, A in ((2, 3, 4, 3, 5, 6), (1, 2, 2, 4, 4, 4), (3, 4, 3, 2, 2, 2), (2, 2, 5, 3, 3, 3),
+                               (1, 3, 1, 2, 4, 4)):  # fmt: skip
+        inputs.append(tuple(torch.randn(*shape, generator=rng)
+                            for shape in ((B, T, Dq), (B, S, Dk), (A, Dq + Dk), (A,))))  # fmt: skip
+    inputs.append(tuple(2 * part.double() for part in inputs[0]))
+    judge(answer, inputs, concat_of, MISTAKES_4, planted=no_tanh)
 
 
 # --- 08.5 the location score ------------------------------------------------------------------------------------------
@@ -772,10 +772,10 @@ CHECKS = {
                   [*gallery(MISTAKES_1), ("in pairs", _pairwise, "stopped with RuntimeError"),
                    ("turned", _turned, "rows and columns are exchanged"),
                    ("in place", _in_place_cosine, "changed its argument `queries` in place")]),
-    "08_2": Check(check_08_2, [concat_of, _one_line_concat, _loop_concat], gallery(MISTAKES_2), stub=no_tanh),
-    "08_3": Check(check_08_3, [STRENGTH, 2.45, torch.tensor(2.4526)],
-                  [(hint[:30], value, hint) for value, hint in MISTAKES_3]),
-    "08_4": Check(check_08_4, [feeding_step, _loop_feeding], gallery(MISTAKES_4)),
+    "08_2": Check(check_08_2, [STRENGTH, 2.45, torch.tensor(2.4526)],
+                  [(hint[:30], value, hint) for value, hint in MISTAKES_2]),
+    "08_3": Check(check_08_3, [feeding_step, _loop_feeding], gallery(MISTAKES_3)),
+    "08_4": Check(check_08_4, [concat_of, _one_line_concat, _loop_concat], gallery(MISTAKES_4), stub=no_tanh),
     "08_5": Check(check_08_5, [location_of, _location_by_inf, _location_renormalised], gallery(MISTAKES_5)),
     "08_6": Check(check_08_6, [safe_weights, _one_softmax, _by_logsumexp], gallery(MISTAKES_6), stub=exponentials),
 }  # fmt: skip

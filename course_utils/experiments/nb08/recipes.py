@@ -20,8 +20,8 @@ from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 from course_utils.text.batches import Batches
 
-WIDTH, STEPS, BATCH = 128, 700, 64
-SCORES = ("additive", "normed", "concat", "concat_as_run", "dot", "scaled_dot", "general", "key_value", "cosine",
+WIDTH, STEPS, BATCH = 128, 500, 64
+SCORES = ("additive", "normed", "concat_as_run", "dot", "scaled_dot", "general", "key_value", "cosine",
           "cosine_strength", "location")  # fmt: skip
 DECODERS = ("input_feeding", "bahdanau", "conditional_gru")  # Luong's without feeding is the row "general"
 GRID = (2e-3, 4e-3, 8e-3)
