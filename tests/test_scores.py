@@ -4,6 +4,7 @@ value; input feeding."""
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -23,9 +24,13 @@ from course_utils.attention.scores import (
     NormedScore,
 )
 from course_utils.attention.table import make
+from course_utils.corpora.pair import Pair
+from course_utils.experiments.nb08.new_model import sizes
 from course_utils.proofs.tools import SIZES, sample
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.contract import take_rows
+from course_utils.text.batches import make_batch
+from course_utils.text.vocabulary import Vocabulary
 
 T, S, DQ, DK, DA = 3, 5, 4, 6, 7
 Q, K, K_EQUAL, V = vectors(2, T, DQ), vectors(2, S, DK, seed=2), vectors(2, S, DQ, seed=3), vectors(2, S, 2, seed=4)
@@ -193,6 +198,33 @@ def test_keys_and_values_are_projected_once_a_sentence(monkeypatch):
     for t in range(T):
         state = plug(Q[:, t : t + 1], K, V, state=state)[2]
     assert len(calls) == 2
+
+
+# --- a new model's scores ---------------------------------------------------------------------------------------------
+
+
+def test_the_sizes_of_a_new_models_scores():
+    """Two sentences, by loops; the pads and the sentence of one word play no part in the spread."""
+    pairs = [Pair(tuple(s.split()), tuple(t.split())) for s, t in (("a b c", "A B"), ("b", "B B C"))]
+    words = Vocabulary.build(p.source for p in pairs), Vocabulary.build(p.target for p in pairs)
+    model = drawn(lambda: AttentiveSeq2Seq(*map(len, words), d_embedding=5, d_hidden=8, attention="dot"))
+    found = sizes(model, pairs, *words)
+    queries, keys, spreads, largest, equal = [], [], [], [], []
+    for pair in pairs:
+        batch = make_batch([pair], *words)
+        memory = model.encode(batch.source)
+        state, h = model.start(memory), memory.annotations[0]
+        keys += h.flatten().tolist()
+        for token in batch.target_in[0]:
+            _, state, weights = model.step(token.view(1), state, memory)
+            q = state.recurrent.hidden[0, -1]
+            queries += q.tolist()
+            largest.append(float(weights.max()))
+            equal.append(1 / len(h))
+            spreads += [float((h @ q).std())] if len(h) > 1 else []
+    expected = {"query": np.std(queries, ddof=1), "key": np.std(keys, ddof=1), "scores": np.mean(spreads),
+                "largest": np.mean(largest), "equal": np.mean(equal)}  # fmt: skip
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
