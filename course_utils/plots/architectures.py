@@ -258,7 +258,7 @@ def _one_order(d: Drawing, left: float, kind: str) -> None:
     y_word, y_cell, y_look, y_top, x_look = 0.22, 1.15, 2.35, 3.2, left + 0.75
     d.part(1)
     keys = d.vector(x_look, y_top, 4, role="encoder")
-    d.text(keys.right.x + 0.07, y_top, "hⱼ", ha="left")
+    d.text(keys.left.x, y_top + 0.3, "hⱼ  (B, S, H)", ha="left")
     look = d.box(x_look, y_look, 1.14, 0.4, "attention", role="attention")
     d.arrow(keys.bottom, look.top)
     old = d.box(left + 0.34, y_cell, 0.58, 0.42, "sᵢ₋₁", role="decoder")

@@ -52,8 +52,8 @@ def _vector(axes: Axes, end: np.ndarray, colour: str, wide: float, name: str, re
     low, high = np.array([-reach / 2, -reach / 4]), np.array([reach, 0.9 * reach])
     seen = np.clip(end, low + 0.02, high - 0.02)  # an arrow beyond the picture ends at its edge
     axes.annotate("", xy=seen, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "lw": wide, "color": colour})
-    x, y = np.clip(seen + 0.07 * reach * np.sign(seen + 1e-9), low + 0.15, high - 0.15)
-    axes.text(x, y, name, ha="left" if seen[0] >= 0 else "right", va="bottom", fontsize=SMALL, color=ink(colour))
+    x, y = np.clip(seen + [0.05, 0.1 if seen[1] >= 0 else -0.35], low + 0.15, high - [0.3 * reach, 0.3])
+    axes.text(x, y, name, ha="left", va="bottom", fontsize=SMALL, color=ink(colour))
 
 
 def _bars(axes: Axes, words: Sequence[str], values: np.ndarray, title: str, limit: float | None) -> None:
