@@ -14,6 +14,7 @@ from course_utils import plots
 from course_utils.plots import architectures, style
 from course_utils.plots.architectures import (
     attention_decoder,
+    decoder_orders,
     masking,
     one_vector,
     recurrent_unrolled,
@@ -46,6 +47,7 @@ STAGED = {
     "one source word": (6, partial(attention_decoder, ["a"], ["une"], [1.0], step=1)),
     "both": (6, partial(attention_decoder, SOURCE, TARGET, WEIGHTS, kind="both")),
     "both, long": (6, partial(attention_decoder, LONG[1::2], LONG, step=3, kind="both")),
+    "orders": (3, decoder_orders),
     "self-attention": (4, partial(self_attention_steps, WORDS, X, asks=3)),
     "self-attention, empty": (4, partial(self_attention_steps, LONG[:5], asks=0)),
     "self-attention, wide": (4, partial(self_attention_steps, WORDS[:2], -np.ones((2, 3)) / 3, asks=1)),

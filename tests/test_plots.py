@@ -18,6 +18,7 @@ from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.plots import buckets as bucket_plots
 from course_utils.plots import kernels as kernel_plots
 from course_utils.plots import long_memory, positions, race, self_attention, sparse, style, transformer
+from course_utils.plots import scores as score_plots
 from course_utils.plots import training as recipe
 from course_utils.plots.attention import STAGES, AttentionStep
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
@@ -269,6 +270,17 @@ def self_attention_figures():
 
 
 FIGURES |= dict(self_attention_figures())
+
+
+def score_figures():
+    """Notebook 08."""
+    far = np.array([[-9.0, 0.5], [0.5, 1.5], [30.0, 1.0], [0.0, 0.0], [1.0, -8.0]])
+    for n, scores in ((3, [0.0, 3.5, 5.0]), (5, [-300.0, 4.0, 2.0, 0.0, 1.0]), (1, [-2.0])):
+        step = score_plots.Compared(words(n), np.array([1.0, 2.0]), far[:n], np.array(scores), "20 × scaled dot")
+        yield f"scores {n}", lambda step=step: score_plots.compared(step)
+
+
+FIGURES |= dict(score_figures())
 
 
 def bucket_figures():

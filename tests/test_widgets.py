@@ -41,6 +41,7 @@ from course_utils.widgets import (
     long_memory,
     race,
     recipes,
+    scores,
     self_attention,
     sparse,
     tagging,
@@ -192,6 +193,8 @@ THREE = tuple(
 EXPLORERS |= {
     "one asks": lambda: self_attention.one_asks(FLOOD, FIVE, *THREE, ("water", "money"), query=4, moved=1),
     "width": self_attention.width_slider,
+    "scores": lambda: scores.score_explorer(FLOOD[:3], torch.tensor([1.0, 2.0]), FIVE[:3, :2], {
+        "dot": lambda s, h: h @ s, "cosine": lambda s, h: torch.cosine_similarity(h, s, -1)}, stretched=1),
     "mask painter": lambda: self_attention.mask_painter(FLOOD, FIVE, *THREE),
     "transformer": lambda: transformer_player(transformer(), SOURCE, TARGET, PAIRS[:2]),
     "pieces": lambda: piece_explorer(

@@ -3,8 +3,8 @@
 In all of them B is the batch, S and T are the source's and the target's length, H is the width of a recurrent state, D
 of a Transformer's vectors, d of one head; α is a score, a a weight, C (or o) a context. `stage=1 … n` draws as far as
 that step, what is new strong and what was there before pale; without a stage everything is there.
-Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 13: `self_attention_steps`,
-`scaled_dot_product`, `masking`. 16: `transformer_block`.
+Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 08: `decoder_orders`. 13:
+`self_attention_steps`, `scaled_dot_product`, `masking`. 16: `transformer_block`.
 """
 
 from collections.abc import Sequence
@@ -229,6 +229,64 @@ def _look_back(d, left, right, source, target, scores, weights, step, kind, *, n
         ):  # fmt: skip
             d.part(part)
             d.text(x_note, y, said, ha="left")
+
+
+ORDER = ("states and words", "who asks", "where the context goes")
+ORDERS = {
+    "bahdanau": "Bahdanau: look,\nthen read and move",
+    "luong": "Luong: read and move,\nthen look",
+    "conditional": "conditional GRU:\nread, look, move",
+}
+
+
+@styled
+def decoder_orders(*, stage: int | None = None) -> Figure:
+    """One step of three decoders side by side: which state asks (orange) and where the context goes (green).
+
+    Dashed: Luong's input feeding. Stages: see ORDER.
+    """
+    check_stage(stage, ORDER)
+    d = Drawing(8.0, 4.3, stage)
+    for left, (kind, title) in zip((0.02, 2.69, 5.36), ORDERS.items(), strict=True):
+        d.part(0)
+        d.text(left + 0.06, 4.02, title, ha="left", bold=True)
+        _one_order(d, left, kind)
+    return d.figure
+
+
+def _one_order(d: Drawing, left: float, kind: str) -> None:
+    y_word, y_cell, y_look, y_top, x_look = 0.22, 1.15, 2.35, 3.2, left + 0.75
+    d.part(1)
+    keys = d.vector(x_look, y_top, 4, role="encoder")
+    d.text(keys.left.x, y_top + 0.3, "hⱼ  (B, S, H)", ha="left")
+    look = d.box(x_look, y_look, 1.14, 0.4, "attention", role="attention")
+    d.arrow(keys.bottom, look.top)
+    old = d.box(left + 0.34, y_cell, 0.58, 0.42, "sᵢ₋₁", role="decoder")
+    cells = [d.box(left + x, y_cell, 0.5, 0.42, "GRU") for x in ((0.99, 1.69) if kind == "conditional" else (1.33,))]
+    new = d.box(left + 2.34, y_cell, 0.46, 0.42, "sᵢ", role="decoder")
+    chain = [old, *cells, new]
+    for one, other in zip(chain[:-1], chain[1:], strict=True):
+        d.arrow(one.right, other.left)
+    d.arrow(d.text(cells[0].x, y_word, "yᵢ₋₁").top, cells[0].bottom)
+    said = d.box(new.x, y_top, 0.46, 0.36, "yᵢ", role="output")
+    d.part(2)
+    if kind == "luong":
+        way = [(new.at(0.25, 1).x, 1.75), (look.x, 1.75)]
+        d.arrow(new.at(0.25, 1), look.bottom, "query", via=way, side="below", **ASKS)
+    else:
+        asks = old if kind == "bahdanau" else cells[0]
+        d.arrow(asks.top, look.at(0.5 + (asks.x - look.x) / look.wide, 0), "query", **ASKS)
+    d.part(3)
+    if kind == "luong":
+        both = d.box(new.x, y_look, 0.46, 0.4, r"$\tilde{h}_i$", role="output")
+        d.arrow(new.at(0.7, 1), both.at(0.7, 0))
+        d.arrow(look.right, both.left, "Cᵢ", side="above", **GIVES)
+        d.arrow(both.top, said.bottom)
+        fed = d.text(cells[0].x + 0.62, y_word, r"$\tilde{h}_{i-1}$")
+        d.arrow(fed.top, cells[0].at(0.8, 0), via=[(fed.x, 0.62), (cells[0].at(0.8, 0).x, 0.62)], **FEEDS_BACK)
+    else:
+        d.arrow(look.right, cells[-1].at(0.6, 1), "Cᵢ", via=[(cells[-1].at(0.6, 1).x, y_look)], **GIVES)
+        d.arrow(new.top, said.bottom)
 
 
 # --- self-attention ---------------------------------------------------------------------------------------------------
