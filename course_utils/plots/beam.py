@@ -1,0 +1,145 @@
+"""A beam that grows and is pruned, step by step, and curves of what beams and samplers do. Notebook 10."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from course_utils.plots.drawing import Drawing, Node, fitted
+from course_utils.plots.style import BLUE, GREY, SERIES, SMALL, label_line_ends, new_figure, styled
+
+COLUMNS, ROWS = 5, 9  # steps and prefixes that fit on a picture
+
+
+@dataclass(frozen=True)
+class Grown:
+    """One word after one prefix."""
+
+    word: str
+    parent: int  # which of the kept ones of the step before (0 at the first step)
+    said: str  # its number, as it is written on the picture
+    kept: bool
+    ended: bool = False  # it is the end token: a sentence is finished
+
+
+@dataclass(frozen=True)
+class BeamFilm:
+    """Every step of a beam search: all that were looked at, grouped by parent, and which of them survived."""
+
+    k: int
+    steps: tuple[tuple[Grown, ...], ...]
+
+    @property
+    def frames(self) -> int:
+        """Two per step: grown, then pruned."""
+        return 2 * len(self.steps)
+
+
+@styled
+def beam_frame(film: BeamFilm, at: int) -> Figure:
+    """Frame `at`: step at // 2, grown (even) or pruned (odd). At most the last five steps are drawn."""
+    if not 0 <= at < film.frames:
+        raise ValueError(f"frame {at}: this film has the frames 0 to {film.frames - 1}.")
+    now, pruned = divmod(at, 2)
+    first = max(0, now - COLUMNS + 1)
+    rows = min(ROWS, max(len(step) for step in film.steps))
+    tall = 0.75 + 0.42 * max(rows, 3)
+    d = Drawing(8.0, tall)
+    pitch = 7.9 / COLUMNS
+    middle = 0.15 + 0.42 * max(rows, 3) / 2
+    parents: list[Node] = []
+    for column, t in enumerate(range(first, now + 1)):
+        x = 0.1 + pitch * column
+        d.text(x + 0.45, tall - 0.25, f"step {t + 1}", bold=t == now)
+        shown = film.steps[t] if t == now else [grown for grown in film.steps[t] if grown.kept]
+        shown = list(shown)[:ROWS] if t == now else shown
+        ys = middle + 0.42 * ((len(shown) - 1) / 2 - np.arange(len(shown)))
+        nodes = []
+        for grown, y in zip(shown, ys, strict=True):
+            alive = grown.kept or not (pruned or t < now)
+            role = "output" if grown.ended and grown.kept else "decoder" if grown.kept and alive else "plain"
+            role = "plain" if t == now and not pruned else role
+            node = d.box(x + 0.45, float(y), 0.9, 0.33, fitted(grown.word, 0.84) if alive else "", role=role)
+            if not alive:
+                d.text(node.x, float(y), fitted(grown.word, 0.84), colour=GREY)
+            d.text(x + 0.94, float(y), grown.said, ha="left", colour="black" if alive else GREY)
+            if parents:
+                d.arrow(parents[grown.parent].at(1.62, 0.5), node.left, head=False, lw=1.6 if alive else 0.8,
+                        colour="black" if alive else GREY, dashed=not alive)  # fmt: skip
+            nodes.append(node)
+        parents = [node for node, grown in zip(nodes, shown, strict=True) if grown.kept] if t == now else nodes
+    return d.figure
+
+
+@styled
+def beam_widths(
+    panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], widths: Sequence[int], *, title: str = ""
+) -> Figure:
+    """One panel per score, side by side: {score: {ranking: seeds x widths}} against the width of the beam. Lines are
+    means, dots are seeds; the names stand in the first panel."""
+    figure = new_figure(8.0, 3.7)
+    room = 7.6 / len(panels)
+    for k, (score, series) in enumerate(panels.items()):
+        axes = figure.add_axes(((0.62 + room * k) / 8, 0.17, (room - 0.8) / 8, 0.66), title=score)
+        for i, (name, runs) in enumerate(series.items()):
+            runs = np.asarray(runs, dtype=float)
+            axes.plot(range(len(widths)), runs.mean(0), color=SERIES[i], ls=("-", "--", ":")[i], label=name, zorder=3)
+            for run in runs:
+                axes.plot(range(len(widths)), run, ".", color=SERIES[i], ms=7, alpha=0.6, zorder=2)
+        axes.set_xticks(range(len(widths)), [str(width) for width in widths])
+        axes.set_xlabel("width of the beam")
+        axes.margins(x=0.08, y=0.12)
+        if k == 0:
+            axes.legend(loc="best", fontsize=SMALL, frameon=False)
+    if title:
+        figure.suptitle(title, x=0.02, ha="left")
+    return figure
+
+
+@styled
+def by_distance(
+    series: Mapping[str, Sequence[Sequence[float]]], *, ylabel: str, title: str = "", xlabel: str = "words after it"
+) -> Figure:
+    """{name: seeds x distances}: what a mistake does to the word 0, 1, 2, … after it. Lines are means, dots seeds."""
+    figure = new_figure(8.0, 3.9)
+    axes = figure.add_axes((0.09, 0.16, 0.62, 0.72), title=title)
+    ends = []
+    for i, (name, runs) in enumerate(series.items()):
+        runs = np.asarray(runs, dtype=float)
+        x = np.arange(runs.shape[1])
+        axes.plot(x, runs.mean(0), color=SERIES[i], ls=("-", "--", "-.", ":")[i % 4], zorder=3)
+        for run in runs:
+            axes.plot(x, run, ".", color=SERIES[i], ms=7, alpha=0.6)
+        ends.append((name, float(x[-1]), float(runs.mean(0)[-1]), SERIES[i]))
+    axes.axhline(0, color=GREY, lw=0.8)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xticks=x)
+    label_line_ends(axes, ends)
+    return figure
+
+
+@styled
+def share_curves(curves: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
+    """Schedules: the share of right words against the update."""
+    figure = new_figure(8.0, 3.5)
+    axes = figure.add_axes((0.09, 0.18, 0.66, 0.7), title=title)
+    ends = []
+    for i, (name, values) in enumerate(curves.items()):
+        axes.plot(range(len(values)), values, color=SERIES[i], ls=("-", "--", "-.", ":")[i % 4])
+        ends.append((name, len(values) - 1.0, float(values[-1]), SERIES[i]))
+    axes.set(xlabel="update", ylabel="share of right words ε", ylim=(-0.03, 1.05))
+    label_line_ends(axes, ends)
+    return figure
+
+
+@styled
+def cut_bars(before: Mapping[str, float], after: Mapping[str, float], *, title: str = "") -> Figure:
+    """Probabilities of the likeliest words, most probable first: before (outlines) and after cuts (filled)."""
+    figure = new_figure(8.0, 3.2)
+    axes = figure.add_axes((0.08, 0.2, 0.9, 0.65), title=title)
+    x = np.arange(len(before))
+    axes.bar(x, list(after.values()), color=BLUE, alpha=0.6, width=0.8)
+    axes.bar(x, list(before.values()), fill=False, edgecolor="black", lw=1.0, width=0.8)
+    axes.set_xticks(x, list(before))
+    axes.set_ylabel("probability")
+    return figure
