@@ -10,6 +10,7 @@ from course_utils.plots.drawing import Drawing, Node, fitted
 from course_utils.plots.style import BLUE, GREY, SERIES, SMALL, label_line_ends, new_figure, styled
 
 COLUMNS, ROWS = 5, 9  # steps and prefixes that fit on a picture
+WIDE = 1.3  # inches: a prefix's box
 
 
 @dataclass(frozen=True)
@@ -43,33 +44,35 @@ def beam_frame(film: BeamFilm, at: int) -> Figure:
         raise ValueError(f"frame {at}: this film has the frames 0 to {film.frames - 1}.")
     now, pruned = divmod(at, 2)
     first = max(0, now - COLUMNS + 1)
-    rows = min(ROWS, max(len(step) for step in film.steps))
-    tall = 0.75 + 0.42 * max(rows, 3)
-    d = Drawing(8.0, tall)
-    pitch = 7.9 / COLUMNS
-    middle = 0.15 + 0.42 * max(rows, 3) / 2
+    rows = max(3, min(ROWS, max(len(step) for step in film.steps)))
+    d = Drawing(8.0, 0.6 + 0.42 * rows)
+    pitch = 7.9 / min(COLUMNS, max(3, len(film.steps)))
     parents: list[Node] = []
     for column, t in enumerate(range(first, now + 1)):
-        x = 0.1 + pitch * column
-        d.text(x + 0.45, tall - 0.25, f"step {t + 1}", bold=t == now)
-        shown = film.steps[t] if t == now else [grown for grown in film.steps[t] if grown.kept]
-        shown = list(shown)[:ROWS] if t == now else shown
-        ys = middle + 0.42 * ((len(shown) - 1) / 2 - np.arange(len(shown)))
+        x = 0.05 + WIDE / 2 + pitch * column
+        d.text(x, d.tall - 0.22, f"step {t + 1}", bold=t == now)
+        shown = film.steps[t][:ROWS] if t == now else [grown for grown in film.steps[t] if grown.kept]
+        ys = 0.1 + 0.42 * (rows / 2 + (len(shown) - 1) / 2 - np.arange(len(shown)))
         nodes = []
         for grown, y in zip(shown, ys, strict=True):
-            alive = grown.kept or not (pruned or t < now)
-            role = "output" if grown.ended and grown.kept else "decoder" if grown.kept and alive else "plain"
-            role = "plain" if t == now and not pruned else role
-            node = d.box(x + 0.45, float(y), 0.9, 0.33, fitted(grown.word, 0.84) if alive else "", role=role)
-            if not alive:
-                d.text(node.x, float(y), fitted(grown.word, 0.84), colour=GREY)
-            d.text(x + 0.94, float(y), grown.said, ha="left", colour="black" if alive else GREY)
+            decided = pruned or t < now
+            role = "plain" if not (decided and grown.kept) else "output" if grown.ended else "decoder"
+            lost = decided and not grown.kept
+            nodes.append(_prefix(d, x, float(y), grown, role, lost))
             if parents:
-                d.arrow(parents[grown.parent].at(1.62, 0.5), node.left, head=False, lw=1.6 if alive else 0.8,
-                        colour="black" if alive else GREY, dashed=not alive)  # fmt: skip
-            nodes.append(node)
-        parents = [node for node, grown in zip(nodes, shown, strict=True) if grown.kept] if t == now else nodes
+                d.arrow(parents[grown.parent].right, nodes[-1].left, head=False, lw=0.9 if lost else 1.7,
+                        colour=GREY if lost else "black", dashed=lost)  # fmt: skip
+        parents = nodes
     return d.figure
+
+
+def _prefix(d: Drawing, x: float, y: float, grown: Grown, role: str, lost: bool) -> Node:
+    """The last word of a prefix, and the prefix's number."""
+    node = d.box(x, y, WIDE, 0.33, role=role)
+    ink = GREY if lost else "black"
+    d.text(node.left.x + 0.06, y, fitted(grown.word, WIDE - 0.66), ha="left", colour=ink)
+    d.text(node.right.x - 0.06, y, grown.said, ha="right", colour=ink)
+    return node
 
 
 @styled

@@ -136,7 +136,7 @@ def _scores(beam: Beam, real: Tensor, alpha: float, norm: Norm, coverage: float)
     if beam.seen is None:
         raise ValueError(f"coverage={coverage:g} needs to know where the model looked; this model has no attention.")
     seen = beam.seen.double().clamp(torch.finfo(beam.seen.dtype).tiny, 1.0)  # a word never seen: not log 0 = -inf
-    return scores + coverage * (seen.log()).sum(-1)
+    return scores + coverage * (seen.log() * real).sum(-1)
 
 
 def _give_up(beam: Beam, scores: Tensor, keep: int, largest_norm: Tensor) -> Beam:
