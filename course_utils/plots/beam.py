@@ -38,21 +38,24 @@ class BeamFilm:
 
 
 @styled
-def beam_frame(film: BeamFilm, at: int) -> Figure:
-    """Frame `at`: step at // 2, grown (even) or pruned (odd). At most the last five steps are drawn."""
+def beam_frame(film: BeamFilm, at: int, line: str = "") -> Figure:
+    """Frame `at`: step at // 2, grown (even) or pruned (odd). At most the last five steps are drawn. `line` stands
+    below."""
     if not 0 <= at < film.frames:
         raise ValueError(f"frame {at}: this film has the frames 0 to {film.frames - 1}.")
     now, pruned = divmod(at, 2)
     first = max(0, now - COLUMNS + 1)
     rows = max(3, min(ROWS, max(len(step) for step in film.steps)))
-    d = Drawing(8.0, 0.6 + 0.42 * rows)
+    low = 0.4 if line else 0.1
+    d = Drawing(8.0, 0.5 + low + 0.42 * rows)
+    d.text(0.05, 0.17, fitted(line, 7.8) if line else "", ha="left")
     pitch = 7.9 / min(COLUMNS, max(3, len(film.steps)))
     parents: list[Node] = []
     for column, t in enumerate(range(first, now + 1)):
         x = 0.05 + WIDE / 2 + pitch * column
         d.text(x, d.tall - 0.22, f"step {t + 1}", bold=t == now)
         shown = film.steps[t][:ROWS] if t == now else [grown for grown in film.steps[t] if grown.kept]
-        ys = 0.1 + 0.42 * (rows / 2 + (len(shown) - 1) / 2 - np.arange(len(shown)))
+        ys = low + 0.42 * (rows / 2 + (len(shown) - 1) / 2 - np.arange(len(shown)))
         nodes = []
         for grown, y in zip(shown, ys, strict=True):
             decided = pruned or t < now

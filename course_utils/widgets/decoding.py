@@ -86,12 +86,15 @@ def beam_player(
         played, _, remark = film(sentence, k)
         said, total = chosen(sentence, k, alpha)
         how = "grown" if at % 2 == 0 else f"pruned to the {k} best"
-        line = f"{name}, step {at // 2 + 1}: {how}. Chosen in the end, with α = {alpha:g}: “{said}”, log p {total:.1f}."
-        return beam_frame(played, min(at, played.frames - 1)), f"{line} {remark}".rstrip()
+        line = f"in the end, with α = {alpha:g}: “{said}”, log p {total:.1f}"
+        return (
+            beam_frame(played, min(at, played.frames - 1), line),
+            f"{name}, step {at // 2 + 1}: {how}. Chosen {line}. {remark}".rstrip(),
+        )
 
     picker = SentencePicker(as_text(sentences))
     width = w.IntSlider(k, 1, 4, description="width k")
-    alpha = w.FloatSlider(0.0, min=0.0, max=2.0, step=0.25, description="α (division by length to the α)")
+    alpha = w.FloatSlider(0.0, min=0.0, max=2.0, step=0.25, description="α")
     stepper = Stepper(film(picker.value, k)[0].frames)
     stepper.value = at
 
@@ -133,21 +136,21 @@ def cutter(
                        generator=torch.Generator().manual_seed(seed))  # fmt: skip
         return "".join(vocabulary.words[i] for i in drawn.tokens[0].tolist())
 
-    def draw(prompt: str, temperature: float, top_k: int, top_p: float, seed: int):
+    def draw(prompt: str, seed: int, temperature: float, top_k: int, top_p: float):
         prompt = prompt[:60] or "\n"
         p = next_probabilities(after(prompt)[1], temperature, top_k, top_p)
         symbols = {vocabulary.words[i]: float(p[i]) for i in p.topk(min(12, V)).indices.tolist()}
         said = speak(prompt, temperature, top_k, top_p, seed)
         left = int((p > 0).sum())
-        figure = next_symbols(symbols, prompt, said, title="what is left")
+        figure = next_symbols(symbols, prompt, said, title=f"top-k {top_k}, top-p {top_p:g}")
         return figure, f"{left} symbol{'s' * (left != 1)} can come next; the likeliest has {float(p.max()):.2f}."
 
     return Explorer(
         draw, alt="Left the probabilities that are left for the next character, right the prompt and the text drawn "
         "after it.",
         prompt=w.Combobox(value=prompts[0], options=tuple(prompts), description="prompt", continuous_update=False),
+        seed=w.IntSlider(0, 0, 20, description="seed"),
         temperature=w.FloatSlider(1.0, min=0.1, max=2.0, step=0.05, description="temperature"),
         top_k=w.IntSlider(V, 1, V, description="top-k"),
         top_p=w.FloatSlider(top_p, min=0.05, max=1.0, step=0.05, description="top-p"),
-        seed=w.IntSlider(0, 0, 20, description="seed"),
     )  # fmt: skip

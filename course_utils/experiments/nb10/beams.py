@@ -57,8 +57,10 @@ def judged(
     model: Seq2Seq, pairs: Sequence[Pair], words: tuple[Vocabulary, Vocabulary], widths: Sequence[int], max_steps: int
 ) -> dict[str, float]:
     """Exact search on every sentence, and the share of its answers that beams of these widths have missed. `proven`:
-    the share of sentences whose search came to its end; the others do not count in anything else."""
+    the share of sentences whose search came to its end; the others do not count in anything else. `length_ratio_k`: of
+    the beam of width k, on the same sentences."""
     best, missed, proven = [], dict.fromkeys(widths, 0), []
+    by_beam: dict[int, list[tuple[str, ...]]] = {k: [] for k in widths}
     for pair in pairs:
         source = make_batch([pair], *words).source.to(device_of(model))
         found = exact_search(model, source, beam=max(widths), max_steps=max_steps)
@@ -66,11 +68,15 @@ def judged(
             best.append(found)
             proven.append(pair)
             for k in widths:
-                tokens = tuple(beam_search(model, source, k).best.tokens[0].tolist())
-                missed[k] += tokens != found.tokens
-    n = max(len(best), 1)
+                tokens = beam_search(model, source, k).best.tokens[0]
+                by_beam[k].append(words[1].decode(tokens))
+                missed[k] += tuple(tokens.tolist()) != found.tokens
+    if not proven:
+        return {"n": len(pairs), "proven": 0.0}
+    n = len(proven)
+    wanted = sum(len(pair.target) for pair in proven)
     said = [words[1].decode(torch.tensor(found.tokens)) for found in best]
-    own = scores(said, [found.log_prob for found in best], proven) if best else {}
-    return {"n": len(pairs), "proven": len(best) / len(pairs), **own,
-            "steps": sum(found.steps for found in best) / n,
-            **{f"missed_by_{k}": count / n for k, count in missed.items()}}  # fmt: skip
+    return {"n": len(pairs), "proven": n / len(pairs), "steps": sum(found.steps for found in best) / n,
+            **scores(said, [found.log_prob for found in best], proven),
+            **{f"missed_by_{k}": count / n for k, count in missed.items()},
+            **{f"length_ratio_{k}": sum(map(len, by_beam[k])) / wanted for k in widths}}  # fmt: skip
