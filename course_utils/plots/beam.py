@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_utils.plots.drawing import Drawing, Node, fitted
-from course_utils.plots.style import BLUE, GREY, SERIES, SMALL, label_line_ends, new_figure, styled
+from course_utils.plots.drawing import ROLES, Drawing, Node, fitted
+from course_utils.plots.style import GREY, SERIES, SMALL, label_line_ends, new_figure, styled, text_on
 
 COLUMNS, ROWS = 5, 9  # steps and prefixes that fit on a picture
 WIDE = 1.3  # inches: a prefix's box
@@ -72,7 +72,7 @@ def beam_frame(film: BeamFilm, at: int, line: str = "") -> Figure:
 def _prefix(d: Drawing, x: float, y: float, grown: Grown, role: str, lost: bool) -> Node:
     """The last word of a prefix, and the prefix's number."""
     node = d.box(x, y, WIDE, 0.33, role=role)
-    ink = GREY if lost else "black"
+    ink = GREY if lost else text_on(d.shade(ROLES[role]))
     d.text(node.left.x + 0.06, y, fitted(grown.word, WIDE - 0.66), ha="left", colour=ink)
     d.text(node.right.x - 0.06, y, grown.said, ha="right", colour=ink)
     return node
@@ -135,17 +135,4 @@ def share_curves(curves: Mapping[str, Sequence[float]], *, title: str = "") -> F
         ends.append((name, len(values) - 1.0, float(values[-1]), SERIES[i]))
     axes.set(xlabel="update", ylabel="share of right words ε", ylim=(-0.03, 1.05))
     label_line_ends(axes, ends)
-    return figure
-
-
-@styled
-def cut_bars(before: Mapping[str, float], after: Mapping[str, float], *, title: str = "") -> Figure:
-    """Probabilities of the likeliest words, most probable first: before (outlines) and after cuts (filled)."""
-    figure = new_figure(8.0, 3.2)
-    axes = figure.add_axes((0.08, 0.2, 0.9, 0.65), title=title)
-    x = np.arange(len(before))
-    axes.bar(x, list(after.values()), color=BLUE, alpha=0.6, width=0.8)
-    axes.bar(x, list(before.values()), fill=False, edgecolor="black", lw=1.0, width=0.8)
-    axes.set_xticks(x, list(before))
-    axes.set_ylabel("probability")
     return figure
