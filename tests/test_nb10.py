@@ -7,9 +7,13 @@ import torch
 from tiny_models import Table, copy_task
 
 from course_utils.corpora.pair import Pair
+from course_utils.experiments.nb10 import loops
 from course_utils.experiments.nb10.beams import judged, scores, written
+from course_utils.experiments.nb10.loops import repeated, variety
 from course_utils.experiments.nb10.mistake import PLACE, REACH, after_a_mistake, goes_on, other_words
 from course_utils.experiments.nb10.tree import SOURCE, TWO_STEPS, Tree
+from course_utils.models.continuation import Continuation
+from course_utils.models.language_model import CharLanguageModel
 from course_utils.seq2seq.beam import beam_search
 from course_utils.seq2seq.decoding import greedy
 from course_utils.text.batches import make_batch
@@ -78,6 +82,23 @@ def test_beams_and_exact_search_on_a_trained_model():
     got = judged(model, pairs[:12], words, (1, 3), 2000)
     assert got["proven"] == 1 and 0 <= got["missed_by_3"] <= got["missed_by_1"] <= 1
     assert got["log_prob"] >= scores(*written(model, pairs[:12], words, 3), pairs[:12])["log_prob"] - 1e-5
+
+
+def test_repetition_and_variety():
+    assert repeated("a b c d e f") == 0 == repeated("a b c")
+    assert repeated("a b c d a b c d a b c d") == pytest.approx(5 / 9)  # 9 groups, 4 different
+    assert variety("a b a b") == 0.5 and variety("") == 0
+
+
+def test_people_and_models_are_judged_alike():
+    torch.manual_seed(0)
+    letters = Vocabulary("abcdefgh")
+    writer = Continuation(CharLanguageModel(len(letters), d_embedding=5, d_hidden=9))
+    prompts = torch.tensor([[4, 5, 6]])
+    made = loops.written(writer, prompts, letters, lambda m, p: greedy(m, p, 12))
+    whole = torch.cat([prompts[0], torch.tensor(letters.encode(list(made.texts[0])))])
+    again = loops.people(writer, whole, letters, prompt=3, n=12, texts=1)
+    assert again.texts == made.texts and again.perplexity == pytest.approx(made.perplexity, rel=1e-5)
 
 
 def test_the_film_of_the_tree():
