@@ -17,7 +17,7 @@ from course_utils.plots.gradients import next_symbols
 from course_utils.seq2seq.beam import Beam, beam_search
 from course_utils.seq2seq.decoding import evaluating
 from course_utils.seq2seq.sampling import next_probabilities, sample
-from course_utils.text.vocabulary import BEGIN, END, PAD, Vocabulary, detokenise
+from course_utils.text.vocabulary import BEGIN, END, PAD, SPECIALS, Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
 from course_utils.widgets.seq2seq import Sentences, as_text
@@ -73,7 +73,7 @@ def beam_player(
 
     @lru_cache(maxsize=64)
     def film(text: str, k: int):
-        tokens, remark = read_sentence(text, source_vocab)
+        tokens, remark = read_sentence(text, source_vocab, full_stop=False)
         source = torch.tensor([source_vocab.encode(tokens)])
         return beam_film(model, source, target_vocab, k, keep=k), source, remark
 
@@ -123,7 +123,7 @@ def cutter(
 
     In double precision (model.double()) the same text is drawn on every machine.
     """
-    writer, V = Continuation(model), len(vocabulary)
+    writer, V = Continuation(model), len(vocabulary) - len(SPECIALS)
 
     @lru_cache(maxsize=32)
     def after(prompt: str):

@@ -61,8 +61,8 @@ def score_exact(words, pairs, model: nn.Module, limit: int | None) -> dict[str, 
 
 
 def schedule(name: str, steps: int):
-    """The share of right words in training, as a number or as a curve over `steps` updates; all curves end near the
-    same share or pass one half at the same update."""
+    """The share of right words in training, as a number or as a curve over `steps` updates: linear and exponential end
+    at a quarter, the inverse sigmoid near 0."""
     return {
         "teacher": 1.0,
         "linear": LinearDecay(drop=0.75 / steps, least=0.25),
