@@ -397,7 +397,7 @@ def _clouds():
 
 @exercise("10.3", "the smallest set that reaches p, with the word that crosses it.")
 def check_10_3(answer) -> None:
-    """**Exercise 10.3 · ●●●○○ · 7 min · in class** - top-p
+    """**Exercise 10.3 · ●●●○○ · 6 min · in class** - top-p
 
     Write `my_top_p(probabilities, p)` for one distribution (V,): keep the fewest words, the likeliest first, that
     together have p or more; set all others to 0 and renormalise. Return (V,), every word in its own place. However
