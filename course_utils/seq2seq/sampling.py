@@ -65,9 +65,7 @@ def draw(probabilities: Tensor, generator: torch.Generator | None = None) -> Ten
     """One word per row, (B, V) -> (B,): where a uniform number falls in the cumulated probabilities."""
     uniform = torch.rand(len(probabilities), 1, generator=generator, dtype=torch.float64).to(probabilities.device)
     cumulated = probabilities.double().cumsum(-1)  # (B, V)
-    total = cumulated[:, -1:]
-    last = (cumulated < total).sum(-1)  # the last word with a probability above 0
-    return (cumulated <= uniform * total).sum(-1).minimum(last)
+    return (cumulated <= uniform * cumulated[:, -1:]).sum(-1)  # uniform < 1: never behind the last word that can come
 
 
 def sample(
