@@ -21,6 +21,7 @@ from course_utils.plots import long_memory, positions, race, self_attention, spa
 from course_utils.plots import scores as score_plots
 from course_utils.plots import training as recipe
 from course_utils.plots.attention import STAGES, AttentionStep
+from course_utils.plots.beam import BeamFilm, Grown, beam_frame, beam_widths, by_distance, share_curves
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
 from course_utils.plots.normalisation import beside_neighbours, cells_together, scale_by_layer
 from course_utils.plots.steering import Steered
@@ -397,6 +398,27 @@ def position_figures():
 
 
 FIGURES |= dict(position_figures())
+
+
+def beam_figures():
+    def film(steps: int, k: int) -> BeamFilm:
+        first = tuple(Grown(WORDS[j], 0, "−2.3", j < k) for j in range(3))
+        later = tuple(Grown(WORDS[j], parent, "−12.3", j == 0, parent == 0) for parent in range(k) for j in range(3))
+        return BeamFilm(k, (first, *[later] * (steps - 1)))
+
+    for k, steps in ((1, 1), (2, 2), (3, 9)):
+        played = film(steps, k)
+        for at in sorted({0, 1, 2 * steps - 2, 2 * steps - 1}):
+            yield f"beam of {k}, {steps} steps, frame {at}", lambda f=played, at=at: beam_frame(f, at, "a line")
+    panels = {"length ratio": {"α = 0": runs(0.7, 1.0, 4), "α = 1": runs(0.9, 1.0, 4)},
+              "mean log p": {"α = 0": runs(-6, -10, 4)}, "BLEU": {"α = 0": runs(14, 15, 4)}}  # fmt: skip
+    yield "beam widths", lambda: beam_widths(panels, (1, 2, 5, 20))
+    costs = {"teacher forcing": runs(0, 3, 6), "linear": runs(0, 1, 6)}
+    yield "cost of a mistake", lambda: by_distance(costs, ylabel="cost in nats")
+    yield "schedules", lambda: share_curves({"linear": np.linspace(1, 0, 50), "sigmoid": np.linspace(1, 0.01, 50) ** 3})
+
+
+FIGURES |= dict(beam_figures())
 
 
 def transformer_figures():

@@ -1,6 +1,6 @@
 """Text from a language model: draw the next symbol, let the model read it, draw again.
 
-Taught in notebook 04 (temperature) and carried further in 10.
+Taught in notebook 04; notebook 10 goes on with seq2seq/sampling.py, for any model, in batches, with top-k and top-p.
 """
 
 import math
@@ -12,17 +12,8 @@ from torch import Tensor, nn
 from course_utils.layers.recurrent import RecurrentState
 from course_utils.models.language_model import CharLanguageModel
 from course_utils.seq2seq.decoding import evaluating
+from course_utils.seq2seq.sampling import temperature_probabilities
 from course_utils.text.vocabulary import SPECIALS
-
-
-def temperature_probabilities(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(logits / temperature) over the last dimension. Below 1 the likely becomes likelier, above 1 all come
-    closer; towards 0 only the largest is left, towards infinity all are alike."""
-    if not temperature > 0:
-        raise ValueError(
-            f"temperature={temperature:g}: it must be above 0; for always the likeliest symbol take a small one, 0.01."
-        )
-    return torch.softmax((logits - logits.amax(-1, keepdim=True)) / temperature, dim=-1)
 
 
 def next_logits(model: CharLanguageModel, prompt: Sequence[int]) -> tuple[Tensor, RecurrentState]:
