@@ -19,9 +19,13 @@ IDS = pad_documents(DOCUMENTS)
 
 
 def drawn(kind, *counts, **options):
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        return kind(12, *counts, d_embedding=4, d_hidden=6, **options).double().eval()
+        model = kind(12, *counts, d_embedding=4, d_hidden=6, **options).double().eval()
+        for name, parameter in model.named_parameters():
+            if "bias" in name:
+                parameter.normal_(std=0.5)
+        return model
 
 
 MODELS = {
@@ -41,6 +45,7 @@ def test_pads_neighbours_and_gaps_do_not_matter(name):
     torch.testing.assert_close(longer, together, rtol=0, atol=1e-12)
     model.embedding.weight[PAD] = 50.0
     gaps = torch.tensor([[[PAD] * 4, [4, PAD, 5, 6], [PAD, 7, 8, PAD], [9, PAD, PAD, PAD]]])
+    gaps = torch.cat([gaps, torch.full((1, 4, 4), 5)])                           # a longer neighbour: pads behind
     torch.testing.assert_close(model(gaps)[0], together[0], rtol=0, atol=1e-12)
     assert not weights.transpose(1, -1)[(IDS == PAD).transpose(1, 2)].any()
     torch.testing.assert_close(weights.sum((2, 3)), torch.ones(weights.shape[:2], dtype=torch.float64))
