@@ -368,8 +368,8 @@ def check_11_3(answer):
 
     Write `my_document(H, mask, pool_words, pool_sentences)`: `H` (B, S, T, D) holds the words' vectors of B documents
     of S sentences of T words, `mask` (B, S, T) bool, True on real words (pads may stand anywhere; a sentence of
-    pads only does not exist). Both poolings are called as pool(vectors (N, K, D), mask (N, K)) and return (N, D). Return one
-    vector per document, (B, D).
+    pads only does not exist). Both poolings are called as pool(vectors (N, K, D), mask (N, K)) and return (N, D).
+    Return one vector per document, (B, D).
 
     Hint 1: make (B · S, T, D) of the documents, so that every sentence is one row, and pool the words.
     Hint 2: .view(B, S, D) turns the result back; a sentence exists where mask.any(-1).
