@@ -201,11 +201,24 @@ EXPLORERS |= {
         [[0.9, 0.5]] * 3, {p: [[0.1 * k, 0.0]] for k, p in enumerate(PIECES)}, ("3-7", "8-11"), trained=1
     ),
 }
+
+
+def sharp_reader():
+    """A model that has decided where to look."""
+    torch.manual_seed(0)
+    model = HierarchicalAttention(len(LETTERS), 2)
+    with torch.no_grad():
+        for level in (model.words, model.sentences):
+            level.pool.look.query.mul_(30)
+    return model
+
+
 EXPLORERS |= {
     "documents": lambda: document_reader(
-        HierarchicalAttention(len(LETTERS), 2), [Document((tuple("abc"), tuple("de")), 0, "x-y", (0, (1,))),
-                                                 Document((tuple("zz"),), 1)], LETTERS, ("one", "two")),
-}  # fmt: skip
+        sharp_reader(), [Document((tuple("zz"),), 1), Document((tuple("abc"), tuple("de")), 0, "x-y", (0, (1,)))],
+        LETTERS, ("one", "two"),
+    ),
+}
 EXPLORERS |= {
     "positions": position_explorer,
     "rotary": lambda: rotary_turner(FOUR[0], FOUR[2]),
@@ -597,7 +610,7 @@ def test_a_document_reader_shows_what_the_model_says():
     whole = reader.text
     reader.controls["without"].value = 2
     reading, shares = read_document(model, document, LETTERS, 1)
-    logits = model(torch.tensor([[LETTERS.encode("abc"), [*LETTERS.encode("fg"), 0]]]))[0]
+    logits = model(torch.tensor([[LETTERS.encode(list("abc")), [*LETTERS.encode(list("fg")), 0]]]))[0]
     torch.testing.assert_close(shares, logits.softmax(-1))
     assert f"one {shares[0]:.2f}" in reader.text and "without sentence 2" in reader.text and whole != reader.text
     assert reading.of_sentences[1] == 0 and sum(reading.of_sentences) == pytest.approx(1) and reading.without == 1
