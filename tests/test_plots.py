@@ -16,8 +16,8 @@ from matplotlib.colors import to_rgb
 from course_utils import plots
 from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.plots import buckets as bucket_plots
+from course_utils.plots import hierarchy, long_memory, positions, race, self_attention, sparse, style, transformer
 from course_utils.plots import kernels as kernel_plots
-from course_utils.plots import long_memory, positions, race, self_attention, sparse, style, transformer
 from course_utils.plots import scores as score_plots
 from course_utils.plots import training as recipe
 from course_utils.plots.attention import STAGES, AttentionStep
@@ -282,6 +282,15 @@ def score_figures():
 
 
 FIGURES |= dict(score_figures())
+def document_figures():
+    for n, T, by, most in ((1, 1, "words", 10), (8, 9, "both", 10), (30, 40, "words", 6)):
+        read = hierarchy.Reading([words(T)] * n, weights(n, T), weights(1, n)[0], gold=(0, (0,)), without=n - 1)
+        yield f"document {n}", lambda r=read, b=by, m=most: hierarchy.document_map(r, by=b, most=m, title="A text")
+    nothing = hierarchy.Reading([words(3)] * 2, [[0.0] * 3] * 2, [0.0, 0.0])
+    yield "document, nothing", lambda: hierarchy.document_map(nothing)
+
+
+FIGURES |= dict(document_figures())
 
 
 def bucket_figures():

@@ -12,6 +12,7 @@ import torch
 from traitlets import TraitError
 
 from course_utils import plots
+from course_utils.corpora.document import Document
 from course_utils.corpora.pair import Pair
 from course_utils.corpora.vectors import WordVectors
 from course_utils.experiments.nb14.heads import all_heads, without
@@ -19,6 +20,7 @@ from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.experiments.nb23.reading import remembering, segment_losses
 from course_utils.layers.gated_cells import LSTMCell
 from course_utils.layers.multihead import MultiHeadAttention
+from course_utils.models.hierarchical import HierarchicalAttention
 from course_utils.models.language_model import CharLanguageModel
 from course_utils.models.tagger import Tagger
 from course_utils.models.transformer_xl import TransformerXL
@@ -61,6 +63,8 @@ from course_utils.widgets.heads import (
     split_film,
     split_player,
 )
+from course_utils.widgets.hierarchy import document_reader
+from course_utils.widgets.hierarchy import read as read_document
 from course_utils.widgets.positions import convolution_slider, position_explorer, rotary_turner
 from course_utils.widgets.sweep import actions, sweep
 from course_utils.widgets.traces import compare_weights, read_sentence, steer, trace_attention, trace_fixed
@@ -202,6 +206,24 @@ EXPLORERS |= {
     "transformer": lambda: transformer_player(transformer(), SOURCE, TARGET, PAIRS[:2]),
     "pieces": lambda: piece_explorer(
         [[0.9, 0.5]] * 3, {p: [[0.1 * k, 0.0]] for k, p in enumerate(PIECES)}, ("3-7", "8-11"), trained=1
+    ),
+}
+
+
+def sharp_reader():
+    """A model that has decided where to look."""
+    torch.manual_seed(0)
+    model = HierarchicalAttention(len(LETTERS), 2)
+    with torch.no_grad():
+        for level in (model.words, model.sentences):
+            level.pool.look.query.mul_(30)
+    return model
+
+
+EXPLORERS |= {
+    "documents": lambda: document_reader(
+        sharp_reader(), [Document((tuple("zz"),), 1), Document((tuple("abc"), tuple("de")), 0, "x-y", (0, (1,)))],
+        LETTERS, ("one", "two"),
     ),
 }
 EXPLORERS |= {
@@ -591,3 +613,20 @@ def test_the_transformer_player_follows_its_sentence():
 def test_the_piece_explorer_refuses_unknown_pieces():
     with pytest.raises(ValueError, match="no piece 'wheels'"):
         piece_explorer([[0.5]], {"wheels": [[0.1]]}, ["3-7"])
+
+
+def test_a_document_reader_shows_what_the_model_says():
+    torch.manual_seed(0)
+    model = HierarchicalAttention(len(LETTERS), 2)
+    document = Document((tuple("abc"), tuple("de"), tuple("fg")), 0, gold=(0, (1,)))
+    reader = document_reader(model, [document], LETTERS, ("one", "two"))
+    whole = reader.text
+    reader.controls["without"].value = 2
+    reading, shares = read_document(model, document, LETTERS, 1)
+    logits = model(torch.tensor([[LETTERS.encode(list("abc")), [*LETTERS.encode(list("fg")), 0]]]))[0]
+    torch.testing.assert_close(shares, logits.softmax(-1))
+    assert f"one {shares[0]:.2f}" in reader.text and "without sentence 2" in reader.text and whole != reader.text
+    assert reading.of_sentences[1] == 0 and sum(reading.of_sentences) == pytest.approx(1) and reading.without == 1
+    assert [len(row) for row in reading.of_words] == [3, 2, 2] and reading.of_words[1] == [0.0, 0.0]
+    with pytest.raises(ValueError, match="at least one sentence"):
+        document_reader(model, [], LETTERS, ("one", "two"))

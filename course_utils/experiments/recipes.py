@@ -14,6 +14,7 @@ from course_utils.experiments.nb06 import recipes as nb06
 from course_utils.experiments.nb07 import recipes as nb07
 from course_utils.experiments.nb08 import recipes as nb08
 from course_utils.experiments.nb10 import recipes as nb10
+from course_utils.experiments.nb11 import recipes as nb11
 from course_utils.experiments.nb13 import recipes as nb13
 from course_utils.experiments.nb14 import recipes as nb14
 from course_utils.experiments.nb15 import recipes as nb15
@@ -35,6 +36,7 @@ RECIPES = [
     *nb07.RECIPES,
     *nb08.RECIPES,
     *nb10.RECIPES,
+    *nb11.RECIPES,
     *nb13.RECIPES,
     *nb14.RECIPES,
     *nb15.RECIPES,
