@@ -282,6 +282,8 @@ def score_figures():
 
 
 FIGURES |= dict(score_figures())
+
+
 def document_figures():
     for n, T, by, most in ((1, 1, "words", 10), (8, 9, "both", 10), (30, 40, "words", 6)):
         read = hierarchy.Reading([words(T)] * n, weights(n, T), weights(1, n)[0], gold=(0, (0,)), without=n - 1)
