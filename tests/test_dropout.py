@@ -68,6 +68,7 @@ def places(model):
 def test_in_evaluation_nothing_is_dropped(name):
     call, without = MODELS[name][1], build(name, 0.0)
     expected, model = call(without), build(name, 0.5)
+    model.load_state_dict(without.state_dict())  # ConvS2S begins with smaller weights where more is dropped
     assert not torch.allclose(call(model.train()), expected)
     for _ in range(2):
         torch.testing.assert_close(call(model.eval()), expected, rtol=0, atol=1e-12)

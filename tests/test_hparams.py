@@ -83,7 +83,7 @@ MODELS = {
         kind="backward", n_words=13, n_tags=6, d_embedding=5, d_hidden=7, k=(dict(kind="window"), 2),
         decay=(dict(kind="jordan"), 0.5), dropout=0.5)),
     TextCNN: (tag, dict(n_words=12, n_classes=5, d_embedding=4, n_filters=6), dict(
-        n_words=13, n_classes=6, d_embedding=5, n_filters=7, widths=(1, 2), dropout=0.5)),
+        n_words=13, n_classes=6, d_embedding=5, n_filters=7, widths=({}, (1, 2)), dropout=0.5)),
     TransformerXL: (read, dict(vocabulary_size=12, **HEADS, memory=4), dict(
         vocabulary_size=13, d_model=10, n_heads=4, n_layers=2, d_ff=9, memory=2, norm="post", dropout=0.5)),
     CharLanguageModel: (read, dict(vocabulary_size=12, d_embedding=4, d_hidden=6), dict(
