@@ -15,6 +15,7 @@ Training runs over all target words at once. Decoding keeps the last k - 1 input
 window a layer, and never more, however long the sentence.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from course_utils.attention.positions import LearnedPositions
 from course_utils.attention.socket import Plug
-from course_utils.attention.table import make, plug_name
+from course_utils.attention.table import make
 from course_utils.checks import check_widths
 from course_utils.layers.convolution import GatedBlock, joined, scaled, without_pads
 from course_utils.seq2seq.attentive import positions as standing
@@ -49,7 +50,8 @@ class ConvolutionalSeq2Seq(Seq2Seq):
 
     kernel_size   of all convolutions, odd: one output sees 1 + n (kernel_size - 1) words
     positions     a name in POSITIONS: learned, up to max_length on each side
-    attention     a name in PLUGS, one new plug for each decoder layer; queries and keys are d_embedding wide
+    attention     a name in PLUGS, or a function that makes a plug from a width: one for each decoder layer, whose
+                  queries and keys are d_embedding wide
     weight_norm   weight normalisation of every layer but the embeddings, as in the paper
     dropout       on words and positions, on the input of every convolution and before the output layer
 
@@ -58,13 +60,14 @@ class ConvolutionalSeq2Seq(Seq2Seq):
 
     def __init__(
         self, source_size: int, target_size: int, *, d_embedding: int, d_hidden: int, kernel_size: int = 3,
-        n_encoder: int = 3, n_decoder: int = 3, positions: str = "both", attention: str = "dot",
-        max_length: int = 128, weight_norm: bool = True, dropout: float = 0.0,
+        n_encoder: int = 3, n_decoder: int = 3, positions: str = "both",
+        attention: str | Callable[[int], Plug] = "dot", max_length: int = 128, weight_norm: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__(
             source_size=source_size, target_size=target_size, d_embedding=d_embedding, d_hidden=d_hidden,
             kernel_size=kernel_size, n_encoder=n_encoder, n_decoder=n_decoder, positions=positions,
-            attention=plug_name(attention), max_length=max_length, weight_norm=weight_norm, dropout=dropout,
+            attention=attention, max_length=max_length, weight_norm=weight_norm, dropout=dropout,
         )
         check_widths(n_encoder=n_encoder, n_decoder=n_decoder)
         if positions not in POSITIONS:
@@ -76,6 +79,9 @@ class ConvolutionalSeq2Seq(Seq2Seq):
         def block(padding: str) -> GatedBlock:
             return GatedBlock(d_hidden, kernel_size, padding, dropout, weight_norm)
 
+        def plug() -> Plug:
+            return make(attention, d_embedding) if isinstance(attention, str) else attention(d_embedding)
+
         keep = 1.0 - dropout
         self.source_embedding, self.target_embedding = (_words(n, d_embedding) for n in (source_size, target_size))
         self.source_positions = _places(max_length, d_embedding) if positions in ("both", "source") else None
@@ -84,7 +90,7 @@ class ConvolutionalSeq2Seq(Seq2Seq):
         self.encoder = nn.ModuleList(block("centred") for _ in range(n_encoder))
         self.decoder_in, self.decoder_out = linear(d_embedding, d_hidden, keep), linear(d_hidden, d_embedding)
         self.decoder = nn.ModuleList(AttentiveBlock(
-            block("causal"), linear(d_hidden, d_embedding), make(attention, d_embedding), linear(d_embedding, d_hidden)
+            block("causal"), linear(d_hidden, d_embedding), plug(), linear(d_embedding, d_hidden)
         ) for _ in range(n_decoder))
         self.output = linear(d_embedding, target_size, keep)
         self.dropout, self.output_dropout = nn.Dropout(dropout), nn.Dropout(dropout)
