@@ -75,15 +75,18 @@ def surrogate(reward: Tensor, log_prob: Tensor, baseline: Tensor | float = 0.0) 
     return reward + (reward.detach() - baseline) * log_prob
 
 
-class RunningBaseline:
-    """b ← 0.9 b + 0.1 · the mean reward (Xu et al. 2015, section 4.1); `update` gives the b from before."""
+class RunningBaseline(nn.Module):
+    """b ← 0.9 b + 0.1 · the mean reward (Xu et al. 2015, section 4.1); `update` gives the b from before. A buffer: set
+    as an attribute of a model, it is saved with it."""
 
     def __init__(self, keep: float = 0.9) -> None:
+        super().__init__()
         if not 0.0 <= keep < 1.0:
             raise ValueError(f"keep={keep} must be at least 0 and below 1, the share of the old baseline that stays")
-        self.keep, self.value = keep, 0.0
+        self.keep = keep
+        self.register_buffer("value", torch.zeros(()))
 
     def update(self, reward: Tensor) -> float:
-        before = self.value
-        self.value = self.keep * before + (1 - self.keep) * float(reward.detach().mean())
+        before = float(self.value)
+        self.value.lerp_(reward.detach().mean().to(self.value), 1 - self.keep)
         return before
