@@ -19,7 +19,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Tick
+from matplotlib.axis import Axis, Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -136,8 +136,12 @@ class Canvas(FigureCanvasAgg):
 
 
 def _like_the_first(first: Tick, new: Tick) -> None:
-    """For a new tick: the outline to which its line of a grid is clipped."""
-    Artist.update_from(new.gridline, first.gridline)
+    """Under the course's style a new tick is like the first but for the outline to which its line of a grid is clipped;
+    whoever draws the figure without that style gets a copy."""
+    if _styled:
+        Artist.update_from(new.gridline, first.gridline)
+    else:
+        Axis._copy_tick_props(new.axes.xaxis, first, new)
 
 
 class Page(Figure):
