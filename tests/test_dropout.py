@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from course_utils.layers.blocks import FeedForward, Residual
+from course_utils.layers.readout import MaxoutReadout
+from course_utils.layers.recurrent import CELLS, Recurrent
 from course_utils.models.attention_tagger import AttentionTagger
 from course_utils.models.tagger import KINDS, Tagger
 from course_utils.models.transformer_xl import TransformerXL
@@ -125,3 +127,58 @@ def test_a_branch_drops_its_change_and_not_the_stream(norm):
     feed = FeedForward(8, 16, dropout=0.5)
     feed.dropout = Nothing()
     torch.testing.assert_close(feed(x), feed.outer.bias.expand_as(x))
+
+
+X = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
+LAYERS = {  # every layer that takes `dropout` itself: dropout -> what it gives for X
+    **{f"{cell}, between layers": lambda p, cell=cell: (Recurrent(cell, 8, 6, 2, dropout=p), lambda m: m(X)[0])
+       for cell in CELLS},
+    "bidirectional, between layers": lambda p: (
+        Recurrent("gru", 8, 6, 2, bidirectional=True, dropout=p), lambda m: m(X, lengths=torch.tensor([5, 3, 1]))[0]),
+    "feed-forward": lambda p: (FeedForward(8, 16, dropout=p), lambda m: m(X)),
+    "residual": lambda p: (Residual(8, "pre", p), lambda m: m.after(X, X)),
+    "readout": lambda p: (MaxoutReadout(8, 8, 8, 6, 9, p), lambda m: m(X, X, X)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@torch.no_grad()
+def test_a_layer_drops_by_itself(name):
+    """In training two calls differ, in evaluation they do not; and without dropout both modes are the same."""
+    layer, call = LAYERS[name](0.5)
+    assert not torch.allclose(call(layer.train()), call(layer.train()))
+    torch.testing.assert_close(call(layer.eval()), call(layer.eval()), rtol=0, atol=0)
+    layer, call = LAYERS[name](0.0)
+    torch.testing.assert_close(call(layer.train()), call(layer.eval()), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_deep_models_drop_between_their_layers(part):
+    model = FixedContextSeq2Seq(V, V, **WIDTHS, n_layers=2, dropout=0.3)
+    assert getattr(model, part).rnn.dropout == 0.3
+
+
+def by_steps(model):
+    memory = model.encode(SOURCE)
+    state, logits = model.start(memory), []
+    for token in TARGET_IN.unbind(1):
+        step_logits, state, _ = model.step(token, state, memory)
+        logits.append(step_logits)
+    return torch.stack(logits, 1)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, call, _) in MODELS.items() if call is translate])
+@torch.no_grad()
+def test_word_by_word_as_much_is_dropped_as_in_one_call(name):
+    """Scheduled sampling trains step by step: as many numbers go through each place as with the whole target."""
+    model, seen = build(name, 0.3).train(), {}
+    for place, module in places(model).items():
+        module.register_forward_hook(
+            lambda _, __, out, place=place: seen.__setitem__(place, seen.get(place, 0) + out.numel())
+        )
+    counts = []
+    for call in (translate, by_steps):
+        seen.clear()
+        assert call(model).isfinite().all()
+        counts.append(dict(seen))
+    assert counts[0] == counts[1] and len(counts[0]) == MODELS[name][2]
