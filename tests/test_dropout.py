@@ -5,13 +5,16 @@ import torch
 from torch import nn
 
 from course_utils.layers.blocks import FeedForward, Residual
+from course_utils.layers.convolution import TCN, GatedBlock
 from course_utils.layers.readout import MaxoutReadout
 from course_utils.layers.recurrent import CELLS, Recurrent
 from course_utils.models.attention_tagger import AttentionTagger
 from course_utils.models.tagger import KINDS, Tagger
+from course_utils.models.text_cnn import TextCNN
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.convolutional import ConvolutionalSeq2Seq
 from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.seq2seq.transformer import Transformer
 
@@ -37,6 +40,9 @@ MODELS = {  # name -> (dropout -> model, how it is called, how many places drop)
     "fixed context": (lambda p: FixedContextSeq2Seq(V, V, **WIDTHS, dropout=p), translate, 1),
     "attentive": (lambda p: AttentiveSeq2Seq(V, V, **WIDTHS, dropout=p), translate, 1),
     "bahdanau": (lambda p: BahdanauSeq2Seq(V, V, **WIDTHS, d_attention=4, d_readout=4, dropout=p), translate, 2),
+    "convolutional": (
+        lambda p: ConvolutionalSeq2Seq(V, V, **WIDTHS, n_encoder=2, n_decoder=2, dropout=p), translate, 1 + 4 + 1),
+    "text cnn": (lambda p: TextCNN(V, V, dropout=p), tag, 1),
     "transformer, pre": (lambda p: Transformer(V, V, **TAGGER, norm="pre", dropout=p), translate, 1 + 2 * (3 + 4)),
     "transformer, post": (lambda p: Transformer(V, V, **TAGGER, norm="post", dropout=p), translate, 1 + 2 * (3 + 4)),
     "transformer, learned": (lambda p: Transformer(V, V, **TAGGER, positions="learned", dropout=p), translate, 15),
@@ -62,6 +68,7 @@ def places(model):
 def test_in_evaluation_nothing_is_dropped(name):
     call, without = MODELS[name][1], build(name, 0.0)
     expected, model = call(without), build(name, 0.5)
+    model.load_state_dict(without.state_dict())  # ConvS2S begins with smaller weights where more is dropped
     assert not torch.allclose(call(model.train()), expected)
     for _ in range(2):
         torch.testing.assert_close(call(model.eval()), expected, rtol=0, atol=1e-12)
@@ -86,6 +93,7 @@ def test_every_place_drops_in_training(name):
 
 CALLS = {"fixed context": 3, "attentive": 3, "bahdanau": 3}  # both embeddings, before the output
 CALLS |= {name: places + 1 for name, (_, _, places) in MODELS.items() if name.startswith("transformer,")}  # both sides
+CALLS["convolutional"] = 1 + 1 + 4 + 1
 CALLS |= {f"tagger, {kind}": 1 if kind == "jordan" else 2 for kind in KINDS}
 
 
@@ -135,6 +143,8 @@ LAYERS = {  # every layer that takes `dropout` itself: dropout -> what it gives 
        for cell in CELLS},
     "bidirectional, between layers": lambda p: (
         Recurrent("gru", 8, 6, 2, bidirectional=True, dropout=p), lambda m: m(X, lengths=torch.tensor([5, 3, 1]))[0]),
+    "gated convolution": lambda p: (GatedBlock(8, dropout=p), lambda m: m(X)),
+    "dilated convolutions": lambda p: (TCN(8, 6, 2, dropout=p), lambda m: m(X)),
     "feed-forward": lambda p: (FeedForward(8, 16, dropout=p), lambda m: m(X)),
     "residual": lambda p: (Residual(8, "pre", p), lambda m: m.after(X, X)),
     "readout": lambda p: (MaxoutReadout(8, 8, 8, 6, 9, p), lambda m: m(X, X, X)),

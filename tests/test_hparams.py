@@ -20,9 +20,11 @@ from course_utils.models.embeddings import CBOW, SkipGram
 from course_utils.models.language_model import CharLanguageModel
 from course_utils.models.set_transformer import SetTransformer
 from course_utils.models.tagger import Tagger
+from course_utils.models.text_cnn import TextCNN
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
+from course_utils.seq2seq.convolutional import ConvolutionalSeq2Seq
 from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.seq2seq.transformer import Transformer
 
@@ -67,6 +69,9 @@ MODELS = {
     RewiredSeq2Seq: (translate, dict(TRANSLATOR, d_attention=4, d_readout=4, asks_after_reading=False,
                                      context_in_cell=True), dict(
         source_size=13, target_size=13, asks_after_reading=True, context_in_cell=False)),
+    ConvolutionalSeq2Seq: (translate, dict(TRANSLATOR, n_encoder=1, n_decoder=1), dict(
+        source_size=13, target_size=13, d_embedding=5, d_hidden=8, kernel_size=5, n_encoder=2, n_decoder=2,
+        positions="target", attention="scaled_dot", max_length=50, weight_norm=False, dropout=0.5)),
     Transformer: (translate, dict(**PAIR, **HEADS), dict(
         source_size=13, target_size=13, d_model=10, n_heads=4, n_layers=2, d_ff=9, norm="post",
         positions="rotary", attention="dot", activation="gelu", max_length=(dict(positions="learned"), 50),
@@ -77,6 +82,8 @@ MODELS = {
     Tagger: (tag, dict(kind="elman", n_words=12, n_tags=5, d_embedding=4, d_hidden=6), dict(
         kind="backward", n_words=13, n_tags=6, d_embedding=5, d_hidden=7, k=(dict(kind="window"), 2),
         decay=(dict(kind="jordan"), 0.5), dropout=0.5)),
+    TextCNN: (tag, dict(n_words=12, n_classes=5, d_embedding=4, n_filters=6), dict(
+        n_words=13, n_classes=6, d_embedding=5, n_filters=7, widths=({}, (1, 2)), dropout=0.5)),
     TransformerXL: (read, dict(vocabulary_size=12, **HEADS, memory=4), dict(
         vocabulary_size=13, d_model=10, n_heads=4, n_layers=2, d_ff=9, memory=2, norm="post", dropout=0.5)),
     CharLanguageModel: (read, dict(vocabulary_size=12, d_embedding=4, d_hidden=6), dict(
