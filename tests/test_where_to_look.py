@@ -361,7 +361,10 @@ def test_noise_in_training_only_and_hard_by_mode():
     torch.manual_seed(0)
     one, other = (plug(q, k, v, need_weights=True)[1] for _ in range(2))
     assert not torch.equal(one, other)
-    plug.noise = 0.0
+    plug.hard = False                                                      # soft evaluation has no noise either
+    assert torch.equal(*(plug.eval()(q, k, v, need_weights=True)[1] for _ in range(2)))
+    plug.hard, plug.noise = None, 0.0
+    plug.train()
     quiet = plug(q, k, v, need_weights=True)[1]
     assert torch.equal(quiet, plug(q, k, v, need_weights=True)[1]) and ((0 < quiet) & (quiet < 1)).any()
     assert set(plug.eval()(q, k, v, need_weights=True)[1].unique().tolist()) <= {0.0, 1.0}
