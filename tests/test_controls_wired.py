@@ -36,10 +36,13 @@ from course_utils.experiments.nb15.image_heads import convolve_by_heads, filter_
 from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.experiments.nb23.reading import remembering, segment_losses
 from course_utils.layers.normalisation import BatchNorm, LayerNorm
+from course_utils.models.continuation import Continuation
 from course_utils.models.sampling import next_logits, sample
 from course_utils.plots.gradients import power_path
 from course_utils.plots.tagging import Memory
+from course_utils.seq2seq.beam import beam_search
 from course_utils.seq2seq.decoding import translate
+from course_utils.seq2seq.sampling import sample as cut_sample
 from course_utils.text.vocabulary import detokenise
 from course_utils.widgets import (
     Explorer,
@@ -47,6 +50,7 @@ from course_utils.widgets import (
     Stepper,
     ToggleGrid,
     buckets,
+    decoding,
     embeddings,
     heads,
     kernels,
@@ -55,6 +59,7 @@ from course_utils.widgets import (
     positions,
     race,
     recipes,
+    scores,
     seq2seq,
     sparse,
     tagging,
@@ -671,6 +676,50 @@ def _translation(sentence, layer, head, at):
     return dict(film=film, step=at, layer=layer - 1, head=head - 1), (f"Next word: “{word}” {p:.2f}", said, remark)
 
 
+QUERY, KEYS = torch.tensor([1.0, 0.5]), torch.tensor([[2.0, 0.1], [-0.5, 1.5], [1.0, 2.5]])
+COMPARE = {"dot": lambda q, k: k @ q, "distance": lambda q, k: -(k - q).norm(dim=1)}
+
+
+def _scores(kind, factor, length):
+    keys = KEYS.double() * torch.tensor([[1.0], [1.0], [length]]).double()
+    found = factor * COMPARE[kind](QUERY.double(), keys)
+    weights = found.softmax(0)
+    name = kind if factor == 1 else f"{factor:g} × {kind}"
+    step = dict(words=("a", "b", "c"), query=QUERY, keys=keys, scores=found, name=name)
+    return dict(step=step), (f"{name}: the largest weight is {weights.max():.2f}, on “{'abc'[int(weights.argmax())]}”",)
+
+
+@lru_cache
+def _beam(tokens, k, alpha):
+    source = torch.tensor([SOURCE.encode(tokens)])
+    film = decoding.beam_film(ATTENTIVE, source, TARGET, k, keep=k)
+    best = beam_search(ATTENTIVE, source, k, alpha=alpha).best
+    return film, detokenise(TARGET.decode(best.tokens[0])), float(best.log_prob)
+
+
+def _beams(sentence, k, alpha, at):
+    tokens, remark = read_sentence(sentence, SOURCE)
+    film, said, total = _beam(tokens, k, alpha)
+    line = f"in the end, with α = {alpha:g}: “{said}”, log p {total:.1f}"
+    how = f"pruned to the {k} best" if at % 2 else "grown"
+    return dict(film=film, at=at, line=line), (f"It, step {at // 2 + 1}: {how}. Chosen {line}.", remark)
+
+
+def _cuts(prompt, seed, temperature, top_k, top_p):
+    ids = LETTERS.encode(list(prompt))
+    p = (next_logits(SPEAKER, ids)[0].double() / temperature).softmax(-1)
+    order = p.argsort(descending=True)[:top_k]
+    q = p[order] / p[order].sum()
+    keep = order[(q.cumsum(0) - q < top_p) & (q > 0)]  # the fewest that reach top_p
+    left = torch.zeros_like(p).index_copy_(0, keep, p[keep] / p[keep].sum())
+    drawn = cut_sample(Continuation(SPEAKER), torch.tensor([ids]), temperature=temperature, top_k=top_k, top_p=top_p,
+                       max_length=30, generator=torch.Generator().manual_seed(seed)).tokens[0]  # fmt: skip
+    best = {LETTERS.words[i]: float(left[i]) for i in left.topk(12).indices.tolist()}
+    wanted = dict(probabilities=best, prompt=prompt, said="".join(LETTERS.words[i] for i in drawn.tolist()),
+                  title=f"top-k {top_k}, top-p {top_p:g}")  # fmt: skip
+    return wanted, (f"{len(keep)} symbol", f"the likeliest has {float(left.max()):.2f}.")
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 OWN = ("The platypus sleeps",)
@@ -686,6 +735,18 @@ WIDGETS: dict[str, Case] = {
     "buckets.sinkhorn_slider": Case(
         EXPLORERS["sinkhorn"], "sinkhorn_view", dict(iterations=("iterations", 1), temperature=("temperature", 0.5)),
         _sinkhorn),
+    "decoding.beam_player": Case(
+        lambda: decoding.beam_player(ATTENTIVE, SOURCE, TARGET, PAIRS[:2], "It", k=2, at=3), "beam_frame",
+        dict(sentence=("sentence", as_listed[0]), k=("width k", 2), alpha=("α", 0.0), at=("step", 3)), _beams,
+        typed={"sentence": OWN}, follow=dict(sentence=dict(at=0), k=dict(at=0))),
+    "decoding.cutter": Case(
+        lambda: decoding.cutter(SPEAKER, LETTERS, ["the cat ", "a dog\n"], n=30), "next_symbols",
+        dict(prompt=("prompt", "the cat "), seed=("seed", 0), temperature=("temperature", 1.0),
+             top_k=("top-k", len(LETTERS)), top_p=("top-p", 0.9)), _cuts, typed={"prompt": ("a dog\n",)}),
+    "scores.score_explorer": Case(
+        lambda: scores.score_explorer(("a", "b", "c"), QUERY, KEYS, COMPARE), "compared",
+        dict(kind=("score", "dot"), factor=("factor before the softmax", 1.0),
+             length=("length of the key of “c”", 1.0)), _scores),
     "embeddings.neighbour_explorer": Case(
         lambda: embeddings.neighbour_explorer(SPACES, ["cat", "dog"]), "cosine_bars",
         dict(text=("text read", "one"), word=("word", "cat"), k=("how many", 10)), _neighbours,

@@ -14,6 +14,8 @@ from course_utils import plots
 from course_utils.plots import architectures, style
 from course_utils.plots.architectures import (
     attention_decoder,
+    decoder_orders,
+    hierarchy,
     masking,
     one_vector,
     recurrent_unrolled,
@@ -46,6 +48,7 @@ STAGED = {
     "one source word": (6, partial(attention_decoder, ["a"], ["une"], [1.0], step=1)),
     "both": (6, partial(attention_decoder, SOURCE, TARGET, WEIGHTS, kind="both")),
     "both, long": (6, partial(attention_decoder, LONG[1::2], LONG, step=3, kind="both")),
+    "orders": (3, decoder_orders),
     "self-attention": (4, partial(self_attention_steps, WORDS, X, asks=3)),
     "self-attention, empty": (4, partial(self_attention_steps, LONG[:5], asks=0)),
     "self-attention, wide": (4, partial(self_attention_steps, WORDS[:2], -np.ones((2, 3)) / 3, asks=1)),
@@ -53,6 +56,9 @@ STAGED = {
     "projected, empty": (5, partial(self_attention_steps, LONG[:5], projections=True, asks=4)),
     "projected, one word": (5, partial(self_attention_steps, ["a"], projections=True)),
     "scaled": (6, scaled_dot_product),
+    "hierarchy": (5, partial(hierarchy, [WORDS[:3]] * 3, [[0.2, 0.5, 0.3]] * 3, [0.1, 0.8, 0.1], "a text")),
+    "hierarchy, symbols": (5, partial(hierarchy, [LONG[:3], LONG[3:4], LONG[4:]])),
+    "hierarchy, one word": (5, partial(hierarchy, [["a"]], label="a comedy of errors")),
     "encoder block": (4, transformer_block),
     "decoder block": (5, partial(transformer_block, "decoder")),
 }  # fmt: skip

@@ -428,9 +428,9 @@ def test_reach_view():
     reach = np.array([[0, 0, 1, 0], [0, 1, 1, 0], [1, 1, 1, 0]], dtype=bool)  # the last layer first
     (axes,) = sparse.reach_view(reach, 2, title="t").axes
     for level, some in enumerate(reach[::-1]):
-        cells = [b for b in sorted(bars(axes, upright=True)) if abs((b.start + b.end) / 2 - level) < 0.01]
+        cells = [b for b in sorted(boxes(collections(axes)[0])) if abs(b.y - level) < 0.01]
         chosen = VERMILLION_ if level == 2 else BLUE_
-        assert [(cell.place, cell.colour) for cell in cells] == [
+        assert [(cell.x, to_hex(cell.colour)) for cell in cells] == [
             (approx(j), chosen if x else PALE_) for j, x in enumerate(some)
         ]  # fmt: skip
         many = int(some.sum())

@@ -33,7 +33,7 @@ def default_device(name):
     try:
         yield
     finally:
-        torch.set_default_device("cpu")
+        torch.set_default_device(None)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,20 @@ import pytest
 import torch
 from torch import nn
 
+from course_utils.attention.key_value import KeyValueAttention
 from course_utils.attention.linformer import LinformerAttention
+from course_utils.attention.local import LocalPredictiveAttention
+from course_utils.attention.location_aware import LocationAwareAttention
 from course_utils.attention.positions import LearnedPositions
 from course_utils.attention.relative import RelativeAttention
-from course_utils.attention.scores import AdditiveScore, GeneralScore
+from course_utils.attention.scores import (
+    AdditiveScore,
+    ConcatAsRunScore,
+    ConcatScore,
+    GeneralScore,
+    LocationScore,
+    NormedScore,
+)
 from course_utils.attention.sinkhorn import SinkhornAttention
 from course_utils.attention.synthesizer import (
     DenseSynthesizer,
@@ -55,6 +65,16 @@ XAVIER = {  # every matrix that is a projection of its own
     "feed-forward": lambda: [getattr(drawn(lambda: FeedForward(64, 256)), name).weight for name in ("inner", "outer")],
     "additive": lambda: [getattr(drawn(lambda: AdditiveScore(60, 120, 90)), name).weight for name in "WU"],
     "general": lambda: [drawn(lambda: GeneralScore(60, 120)).W.weight],
+    "normed": lambda: [getattr(drawn(lambda: NormedScore(60, 120, 90)), name).weight for name in "WU"],
+    "concat": lambda: [drawn(lambda: ConcatScore(60, 120, 90)).W.weight],
+    "concat as run": lambda: [drawn(lambda: ConcatAsRunScore(60, 120)).W.weight],
+    "location": lambda: [drawn(lambda: LocationScore(60, 120)).W.weight],
+    "keys and values": lambda: [getattr(drawn(lambda: KeyValueAttention(60, 120, 90)), f"W_{name}").weight
+                                for name in "KV"],
+    "local-p": lambda: [drawn(lambda: LocalPredictiveAttention(GeneralScore(60, 60), 5, 100)).W_p.weight],
+    "location-aware": lambda: [part.weight for part in (drawn(lambda: LocationAwareAttention(
+        60, 60, 90, filters=100, reach=60)).F, drawn(lambda: LocationAwareAttention(
+            60, 60, 90, filters=100, reach=60)).U)],
     "sinkhorn": lambda: [drawn(lambda: SinkhornAttention(100, 4)).W.weight],
     "linformer": lambda: [getattr(drawn(lambda: LinformerAttention(300, 50)), name) for name in "EF"],
     "synthesizer, a head": lambda: drawn(lambda: DenseSynthesizer(4, 40, 200)).W,

@@ -15,12 +15,14 @@ def elsewhere(monkeypatch):
     """Make the package seem to be at a folder, or nowhere."""
 
     def put(folder):
+        plays.raw_plays.cache_clear()
         plays.read_plays.cache_clear()
         found = None if folder is None else SimpleNamespace(submodule_search_locations=[str(folder)])
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
 
     yield put
     monkeypatch.undo()
+    plays.raw_plays.cache_clear()
     plays.read_plays.cache_clear()
 
 

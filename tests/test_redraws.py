@@ -9,6 +9,8 @@ import pytest
 from matplotlib import rcParams
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from course_utils.plots import style
@@ -122,3 +124,44 @@ def test_a_block_of_style_in_a_block_changes_nothing():
         assert rcParams["font.size"] == 31
     finally:
         dict.update(rcParams, before)
+
+
+def test_a_new_tick_is_like_the_first_and_is_not_copied(monkeypatch):
+    def shown() -> bytes:
+        with style.house_style():
+            figure = style.new_figure(4.0, 3.0)
+            axes = figure.add_axes((0.2, 0.2, 0.7, 0.6), xlim=(0, 5), ylim=(0, 2))
+        axes.tick_params(axis="x", length=9, labelsize=style.LARGE, labelcolor=style.BLUE)
+        axes.grid(color=style.VERMILLION, lw=3)  # clipped to the outline, as the first one is
+        return style.to_png(figure)
+
+    quick = shown()
+    copied = Line2D.update_from
+    monkeypatch.setattr(Line2D, "update_from", lambda *_: pytest.fail("a tick is copied"))
+    assert shown() == quick
+    monkeypatch.setattr(Line2D, "update_from", copied)
+    monkeypatch.setattr(style.Page, "add_axes", Figure.add_axes)
+    assert (pixels(shown()) == pixels(quick)).all(), "matplotlib's ticks, copied"
+
+
+def test_limits_set_by_hand_are_not_sought(monkeypatch):
+    from matplotlib.axes import Axes
+
+    sought = []
+    for name in ("_update_patch_limits", "_update_line_limits"):
+        monkeypatch.setattr(Axes, name, lambda *_, name=name: sought.append(name))
+    figure, axes = style.canvas_in_inches(4.0, 3.0)
+    axes.add_patch(Rectangle((1, 1), 9, 9))
+    axes.plot([0, 9], [0, 9])
+    style.line(axes, [0, 9], [9, 0], color=style.BLUE)
+    style.to_png(figure)
+    assert sought == [] and axes.get_xlim() == (0, 4) and axes.get_ylim() == (0, 3)
+
+
+def test_a_line_is_what_plot_draws():
+    def shown(draw) -> np.ndarray:
+        figure, axes = style.canvas_in_inches(4.0, 3.0)
+        draw(axes, [0.5, 2, 9], [1, 2.5, 0], color=style.BLUE, lw=3, ls="--")
+        return pixels(style.to_png(figure))
+
+    assert (shown(style.line) == shown(lambda axes, *at, **look: axes.plot(*at, **look))).all()

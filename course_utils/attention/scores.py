@@ -1,20 +1,27 @@
 """Attention scores: how well does a query agree with a key? Notebooks 07 and 08.
 
-    additive     v · tanh(W q + U k)     Bahdanau, Cho, Bengio 2015, appendix A.1.2
-    dot          q · k                   Luong, Pham, Manning 2015, eq. 8
-    scaled dot   q · k / sqrt(d)         Vaswani et al. 2017, eq. 1
-    general      q · W k                 Luong, Pham, Manning 2015, eq. 8
+    additive     v · tanh(W q + U k)               Bahdanau, Cho, Bengio 2015, appendix A.1.2
+    normed       g v/|v| · tanh(W q + U k + b)     "normed Bahdanau" of TensorFlow; Salimans and Kingma 2016
+    concat       v · tanh(W [q; k])                Luong, Pham, Manning 2015, section 3.1: additive with one matrix
+    as run       v · tanh(W q + k)                 the same in Luong's own code: the part of the key is the identity
+    dot          q · k                             Luong et al. 2015, section 3.1
+    scaled dot   q · k / sqrt(d)                   Vaswani et al. 2017, eq. 1
+    general      q · W k                           Luong et al. 2015, section 3.1
+    cosine       g q · k / |q||k|                  Graves, Wayne, Danihelka 2014, section 3.3.1; g = 1, or learnt
+    location     (W q)_j, no key at all            Luong et al. 2015, section 3.1
 
 A score works in two halves: `project_key` sees the keys only, so a decoder does that part once a sentence;
 `compare` is done for every query. Weights: Xavier uniform. No biases, as in the papers: one added to the keys of a
-product gives all scores of a query the same extra term, which softmax takes away again.
+product gives all scores of a query the same extra term, which softmax takes away again. (Inside tanh it does not.)
 """
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.attention.socket import at_least_float32
 from course_utils.checks import check_equal_widths, check_widths
 
 
@@ -45,7 +52,7 @@ class AdditiveScore(Score):
         check_widths(d_query=d_query, d_key=d_key, d_attention=d_attention)
         self.W = xavier(nn.Linear(d_query, d_attention, bias=False))
         self.U = xavier(nn.Linear(d_key, d_attention, bias=False))
-        self.v = nn.Parameter(torch.empty(d_attention).uniform_(-1, 1).div_(math.sqrt(d_attention)))
+        self.v = _readout(d_attention)
 
     def project_key(self, key: Tensor) -> Tensor:
         _check_built_for("key", key, self.U.in_features)
@@ -53,8 +60,69 @@ class AdditiveScore(Score):
 
     def compare(self, query: Tensor, projected: Tensor) -> Tensor:
         _check_built_for("query", query, self.W.in_features)
-        hidden = torch.tanh(self.W(query).unsqueeze(-2) + projected.unsqueeze(-3))    # (B, ..., T, S, d_attention)
-        return hidden @ self.v                                                    # (B, ..., T, S)
+        return torch.tanh(_pairs(self.W(query), projected)) @ self.v              # (B, ..., T, S)
+
+
+class NormedScore(Score):
+    """g v/|v| · tanh(W q + U k + b): additive, with the length g of v apart from its direction and a bias b. A new one
+    is flat: g begins at sqrt(1/d_attention), b at 0."""
+
+    def __init__(self, d_query: int, d_key: int, d_attention: int) -> None:
+        super().__init__()
+        check_widths(d_query=d_query, d_key=d_key, d_attention=d_attention)
+        self.W = xavier(nn.Linear(d_query, d_attention, bias=False))
+        self.U = xavier(nn.Linear(d_key, d_attention, bias=False))
+        self.v = _readout(d_attention)
+        self.g = nn.Parameter(torch.tensor(d_attention**-0.5))
+        self.b = nn.Parameter(torch.zeros(d_attention))
+
+    def project_key(self, key: Tensor) -> Tensor:
+        _check_built_for("key", key, self.U.in_features)
+        return self.U(key)                                                        # (B, ..., S, d_attention)
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        _check_built_for("query", query, self.W.in_features)
+        hidden = torch.tanh(_pairs(self.W(query) + self.b, projected))            # (B, ..., T, S, d_attention)
+        return hidden @ (self.g * self.v / self.v.norm())                         # (B, ..., T, S)
+
+
+class ConcatScore(Score):
+    """v · tanh(W [q; k]): since W = [W_q W_k], this is the additive score with its two matrices drawn as one."""
+
+    def __init__(self, d_query: int, d_key: int, d_attention: int) -> None:
+        super().__init__()
+        check_widths(d_query=d_query, d_key=d_key, d_attention=d_attention)
+        self.d_query = d_query
+        self.W = xavier(nn.Linear(d_query + d_key, d_attention, bias=False))
+        self.v = _readout(d_attention)
+
+    def project_key(self, key: Tensor) -> Tensor:
+        _check_built_for("key", key, self.W.in_features - self.d_query)
+        return F.linear(key, self.W.weight[:, self.d_query :])                    # (B, ..., S, d_attention)
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        _check_built_for("query", query, self.d_query)
+        asked = F.linear(query, self.W.weight[:, : self.d_query])                 # (B, ..., T, d_attention)
+        return torch.tanh(_pairs(asked, projected)) @ self.v                      # (B, ..., T, S)
+
+
+class ConcatAsRunScore(Score):
+    """v · tanh(W q + k): what Luong's code ran under the name concat. The key gets no matrix (footnote 15 suspects it
+    of the bad results), so the hidden layer is as wide as a key."""
+
+    def __init__(self, d_query: int, d_key: int) -> None:
+        super().__init__()
+        check_widths(d_query=d_query, d_key=d_key)
+        self.W = xavier(nn.Linear(d_query, d_key, bias=False))
+        self.v = _readout(d_key)
+
+    def project_key(self, key: Tensor) -> Tensor:
+        _check_built_for("key", key, len(self.v))
+        return key
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        _check_built_for("query", query, self.W.in_features)
+        return torch.tanh(_pairs(self.W(query), projected)) @ self.v              # (B, ..., T, S)
 
 
 class DotScore(Score):
@@ -98,6 +166,59 @@ class GeneralScore(Score):
     def dot_scale(self, query: Tensor) -> float:
         _check_built_for("query", query, self.W.out_features)
         return 1.0
+
+
+class CosineScore(Score):
+    """g cos(q, k), from -g to g whatever the lengths of the two: g is 1 and fixed, or a learnt `strength`.
+
+    Graves et al. call g the key strength and let the network choose it anew for every query; here it is one number.
+    A vector of zeros has cosine 0 with everything.
+    """
+
+    def __init__(self, strength: float | None = None) -> None:
+        super().__init__()
+        if strength is not None and not strength > 0:
+            raise ValueError(f"strength={strength} must be above 0, for instance 10; None leaves the plain cosine")
+        self.g = None if strength is None else nn.Parameter(torch.tensor(float(strength)))
+
+    def project_key(self, key: Tensor) -> Tensor:
+        return _unit(key)                                                         # (B, ..., S, Dk), length 1
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        check_equal_widths(query, projected)
+        cosine = _unit(query) @ projected.transpose(-2, -1)                       # (B, ..., T, S)
+        return cosine if self.g is None else self.g * cosine
+
+
+class LocationScore(Score):
+    """(W q)_j: where to look is said by the query alone, for the first `places` source words. What stands there plays
+    no part. A shorter sentence uses the first of the scores (footnote 6); words beyond the table get no weight."""
+
+    def __init__(self, d_query: int, places: int) -> None:
+        super().__init__()
+        check_widths(d_query=d_query, places=places)
+        self.W = xavier(nn.Linear(d_query, places, bias=False))
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        _check_built_for("query", query, self.W.in_features)
+        n_keys, places = projected.shape[-2], self.W.out_features
+        scores = self.W(query)[..., :n_keys]                                      # (B, ..., T, min(S, places))
+        return F.pad(scores, (0, max(0, n_keys - places)), value=-math.inf)       # (B, ..., T, S)
+
+
+def _pairs(query: Tensor, key: Tensor) -> Tensor:
+    """Every query with every key, added: (B, ..., T, d), (B, ..., S, d) -> (B, ..., T, S, d)."""
+    return query.unsqueeze(-2) + key.unsqueeze(-3)
+
+
+def _unit(x: Tensor) -> Tensor:
+    """`x` with length 1; zeros stay zeros."""
+    return F.normalize(at_least_float32(x), dim=-1, eps=1e-6).to(x.dtype)
+
+
+def _readout(width: int) -> nn.Parameter:
+    """v of the additive scores: uniform between ±1/sqrt(width)."""
+    return nn.Parameter(torch.empty(width).uniform_(-1, 1).div_(math.sqrt(width)))
 
 
 def xavier(linear: nn.Linear) -> nn.Linear:

@@ -19,13 +19,28 @@ from typing import Any, NamedTuple
 
 from course_utils.attention.dense import DenseAttention
 from course_utils.attention.global_tokens import BigBirdAttention, LongformerAttention
+from course_utils.attention.hard import HardAttention
 from course_utils.attention.hashing import HashAttention, factors
+from course_utils.attention.key_value import KeyValueAttention
 from course_utils.attention.linear import LinearAttention
 from course_utils.attention.linformer import LinformerAttention
+from course_utils.attention.local import LocalMonotonicAttention, LocalPredictiveAttention
+from course_utils.attention.location_aware import LocationAwareAttention
+from course_utils.attention.monotonic import MonotonicAttention
 from course_utils.attention.performer import PerformerAttention
 from course_utils.attention.relative import AlibiAttention, RelativeAttention
 from course_utils.attention.routing import ClusterAttention
-from course_utils.attention.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore
+from course_utils.attention.scores import (
+    AdditiveScore,
+    ConcatAsRunScore,
+    ConcatScore,
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    LocationScore,
+    NormedScore,
+    ScaledDotScore,
+)
 from course_utils.attention.sinkhorn import SinkhornAttention
 from course_utils.attention.socket import Plug
 from course_utils.attention.synthesizer import (
@@ -107,28 +122,120 @@ def dense_score(N: int, d: int, H: int) -> int:
     return 2 * N * N * d * H
 
 
+def general_score(N: int, d: int, H: int) -> int:
+    """Keys projected, and the dot products and weighted sums."""
+    return N * d * d * H + dense_score(N, d, H)
+
+
+def additive_score(N: int, d: int, H: int) -> int:
+    """Queries and keys projected, a hidden layer read out for every pair, and the weighted sums."""
+    return 2 * N * d * d * H + 2 * N * N * d * H
+
+
 PLUGS: dict[str, PlugFacts] = {
     "additive": PlugFacts(
         make=lambda p: DenseAttention(AdditiveScore(p.d_query, p.d_key, p.d_attention or p.d_query)), settings={},
         computes="other", causal=True, lengths="any", parameters=lambda d, H, longest: 2 * d * d + d,
-        operations=lambda N, d, H: 2 * N * d * d * H + 2 * N * N * d * H, time=2, memory=2,
+        operations=additive_score, time=2, memory=2,
         source="Bahdanau et al. 2015, appendix A.1.2; a hidden layer for every pair", taught="07", unequal=True,
     ),
     "dot": PlugFacts(
         make=lambda p: DenseAttention(DotScore()), settings={}, computes="other", causal=True, lengths="any",
-        parameters=none, operations=dense_score, time=2, memory=1, source="Luong et al. 2015, eq. 8", taught="07",
+        parameters=none, operations=dense_score, time=2, memory=1, source="Luong et al. 2015, section 3.1",
+        taught="07",
     ),
     "general": PlugFacts(
         make=lambda p: DenseAttention(GeneralScore(p.d_query, p.d_key)), settings={}, computes="other", causal=True,
         lengths="any", parameters=lambda d, H, longest: d * d,
-        operations=lambda N, d, H: N * d * d * H + 2 * N * N * d * H, time=2, memory=1,
-        source="Luong et al. 2015, eq. 8; one matrix for all heads", taught="07", unequal=True,
+        operations=general_score, time=2, memory=1,
+        source="Luong et al. 2015, section 3.1; one matrix for all heads", taught="07", unequal=True,
     ),
     "scaled_dot": PlugFacts(
         make=lambda p: DenseAttention(ScaledDotScore()), settings={}, computes="exact", causal=True,
         lengths="any", parameters=none, operations=dense_score, time=2, memory=1,
         source="Vaswani et al. 2017, eq. 1; torch's fused kernel keeps no N x N table, unless a mask is given",
         taught="13",
+    ),
+    "normed": PlugFacts(
+        make=lambda p: DenseAttention(NormedScore(p.d_query, p.d_key, p.d_attention or p.d_query)), settings={},
+        computes="other", causal=True, lengths="any", parameters=lambda d, H, longest: 2 * d * d + 2 * d + 1,
+        operations=additive_score, time=2, memory=2,
+        source="TensorFlow's normed Bahdanau, after Salimans and Kingma 2016", taught="08", unequal=True,
+    ),
+    "concat": PlugFacts(
+        make=lambda p: DenseAttention(ConcatScore(p.d_query, p.d_key, p.d_attention or p.d_query)), settings={},
+        computes="other", causal=True, lengths="any", parameters=lambda d, H, longest: 2 * d * d + d,
+        operations=additive_score, time=2, memory=2, source="Luong et al. 2015, section 3.1; additive in one matrix",
+        taught="08", unequal=True,
+    ),
+    "concat_as_run": PlugFacts(
+        make=lambda p: DenseAttention(ConcatAsRunScore(p.d_query, p.d_key)), settings={}, computes="other",
+        causal=True, lengths="any", parameters=lambda d, H, longest: d * d + d,
+        operations=general_score, time=2, memory=2,
+        source="Luong et al. 2015, footnote 15 and their code: no matrix for the key", taught="08", unequal=True,
+    ),
+    "cosine": PlugFacts(
+        make=lambda p: DenseAttention(CosineScore()), settings={}, computes="other", causal=True, lengths="any",
+        parameters=none, operations=dense_score, time=2, memory=2,
+        source="Graves et al. 2014, section 3.3.1, with key strength 1", taught="08",
+    ),
+    "cosine_strength": PlugFacts(
+        make=lambda p, strength: DenseAttention(CosineScore(strength)), settings={"strength": 10}, computes="other",
+        causal=True, lengths="any", parameters=lambda d, H, longest, strength: 1,
+        operations=lambda N, d, H, strength: dense_score(N, d, H), time=2, memory=2,
+        source="Graves et al. 2014, section 3.3.1; the key strength is one learnt number, begun at `strength`",
+        taught="08",
+    ),
+    "location": PlugFacts(
+        make=lambda p, places: DenseAttention(LocationScore(p.d_query, places)), settings={"places": 32},
+        computes="other", causal=True, lengths="any", parameters=lambda d, H, longest, places: d * places,
+        operations=lambda N, d, H, places: N * d * places * H + N * N * d * H, time=2, memory=2,
+        source="Luong et al. 2015, section 3.1; words beyond the first `places` get no weight", taught="08",
+        unequal=True,
+    ),
+    "key_value": PlugFacts(
+        make=lambda p: KeyValueAttention(p.d_query, p.d_key, p.d_key), settings={}, computes="other", causal=True,
+        lengths="any", parameters=lambda d, H, longest: 2 * d * d,
+        operations=lambda N, d, H: 2 * N * d * d * H + 2 * N * N * d * H, time=2, memory=1,
+        source="keys and values by two matrices: Miller et al. 2016; values as wide as keys", taught="08", unequal=True,
+    ),
+    "local_m": PlugFacts(
+        make=lambda p, window: LocalMonotonicAttention(GeneralScore(p.d_query, p.d_key), window),
+        settings={"window": 10}, computes="other", causal=True, lengths="any",
+        parameters=lambda d, H, longest, window: d * d, operations=lambda N, d, H, window: general_score(N, d, H),
+        time=2, memory=2, source="Luong et al. 2015, section 3.2; `window` words on each side, the others masked",
+        taught="09", unequal=True,
+    ),
+    "local_p": PlugFacts(
+        make=lambda p, window: LocalPredictiveAttention(GeneralScore(p.d_query, p.d_key), window, p.d_query),
+        settings={"window": 10}, computes="other", causal=False, lengths="any",
+        parameters=lambda d, H, longest, window: 2 * d * d + d,
+        operations=lambda N, d, H, window: general_score(N, d, H) + N * (d * d + d) * H, time=2, memory=2,
+        source="Luong et al. 2015, eq. 9-10; the place between first and last word, as in their code", taught="09",
+        unequal=True,
+    ),
+    "hard": PlugFacts(
+        make=lambda p: HardAttention(GeneralScore(p.d_query, p.d_key)), settings={}, computes="other", causal=True,
+        lengths="any", parameters=lambda d, H, longest: d * d, operations=general_score, time=2, memory=2,
+        source="Xu et al. 2015, section 4.1, by argmax; gradient by straight-through, Bengio et al. 2013",
+        taught="09", unequal=True,
+    ),
+    "monotonic": PlugFacts(
+        make=lambda p: MonotonicAttention(p.d_query, p.d_key, p.d_attention or p.d_query), settings={},
+        computes="other", causal=False, lengths="any", parameters=lambda d, H, longest: 2 * d * d + 2 * d + 2,
+        operations=additive_score, time=2, memory=2,
+        source="Raffel et al. 2017; counted as it decodes, all energies computed; in training N^3 more", taught="09",
+        unequal=True,
+    ),
+    "location_aware": PlugFacts(
+        make=lambda p, filters, reach: LocationAwareAttention(
+            p.d_query, p.d_key, p.d_attention or p.d_query, filters=filters, reach=reach
+        ),
+        settings={"filters": 5, "reach": 5}, computes="other", causal=False, lengths="any",
+        parameters=lambda d, H, longest, filters, reach: 2 * d * d + 2 * d + filters * (2 * reach + 1 + d),
+        operations=lambda N, d, H, filters, reach: additive_score(N, d, H) + N * N * filters * (2 * reach + 1 + d) * H,
+        time=2, memory=1, source="Chorowski et al. 2015, eq. 8-9; a query waits for the weights of the one before",
+        taught="09", unequal=True,
     ),
     "shaw": PlugFacts(
         make=lambda p, k: RelativeAttention(p.d_query, k), settings={"k": 16}, computes="other", causal=True,

@@ -40,7 +40,7 @@ def own_session() -> Iterator[None]:
         warnings.simplefilter("ignore")
         torch.set_default_dtype(torch.float32)
         if device.type != "cpu":
-            torch.set_default_device("cpu")
+            torch.set_default_device(None)
         torch.default_generator.manual_seed(0)
         random.seed(0)
         np.random.seed(0)
@@ -48,8 +48,8 @@ def own_session() -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype(dtype)
-            if torch.get_default_device() != device:
-                torch.set_default_device(device)
+            if torch.get_default_device() != device:  # None, not "cpu": that would slow down every call of torch
+                torch.set_default_device(None if device.type == "cpu" else device)
             random.setstate(states[0])
             np.random.set_state(states[1])
 

@@ -17,11 +17,14 @@ from contextlib import contextmanager
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from PIL import Image
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
@@ -132,13 +135,24 @@ class Canvas(FigureCanvasAgg):
         return self.renderer
 
 
+def _like_the_first(first: Tick, new: Tick) -> None:
+    """Under the course's style a new tick is like the first but for the outline to which its line of a grid is clipped;
+    whoever draws the figure without that style gets a copy."""
+    if _styled:
+        Artist.update_from(new.gridline, first.gridline)
+    else:
+        Axis._copy_tick_props(new.axes.xaxis, first, new)
+
+
 class Page(Figure):
-    """A figure whose axes work out their own outline once: each thing drawn is clipped to it and asks."""
+    """A figure whose axes work out their own outline once: each thing drawn is clipped to it and asks. New ticks are as
+    `tick_params` says, without all properties of the first one copied once more (a tenth of a redraw)."""
 
     def add_axes(self, *args, **kwargs) -> Axes:
         axes = super().add_axes(*args, **kwargs)
         outline = axes.patch.get_transform()
         axes.patch.get_transform = lambda: outline
+        axes.xaxis._copy_tick_props = axes.yaxis._copy_tick_props = _like_the_first
         return axes
 
 
@@ -158,7 +172,19 @@ def canvas_in_inches(width: float, height: float) -> tuple[Figure, Axes]:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
+    fixed(axes)
     return figure, axes
+
+
+def fixed(axes: Axes) -> None:
+    """The limits of `axes` are set by hand: what is drawn from here on is not measured in search of them (a sixth of
+    the time of a chart of bars)."""
+    axes._update_patch_limits = axes._update_line_limits = lambda _: None
+
+
+def line(axes: Axes, x: Sequence[float], y: Sequence[float], **look) -> None:
+    """`axes.plot` for one line within limits that are set by hand, in a quarter of its time."""
+    axes.add_artist(Line2D(x, y, **look))
 
 
 def to_png(figure: Figure, *, quick: bool = False) -> bytes:

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from course_utils.attention.dense import DenseAttention
 from course_utils.attention.relative import AlibiAttention, RelativeAttention
-from course_utils.attention.scores import AdditiveScore, DotScore, GeneralScore, ScaledDotScore, Score
+from course_utils.attention.scores import (
+    AdditiveScore,
+    ConcatScore,
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    NormedScore,
+    ScaledDotScore,
+    Score,
+)
 from course_utils.layers.blocks import DecoderBlock, EncoderBlock, Residual
 from course_utils.layers.convolution import Convolution
 from course_utils.layers.multihead import MultiHeadAttention
@@ -74,15 +83,17 @@ def fixed_context(model: FixedContextSeq2Seq, x: Tensor, y: Tensor) -> tuple[lis
 
 
 def attentive(model: AttentiveSeq2Seq, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Luong et al. 2015, eq. 5-8, with a bidirectional encoder."""
+    """Luong et al. 2015, eq. 5-6, with a bidirectional encoder; with input feeding, section 3.3."""
     annotations, final = both_ways(model.encoder.rnn, x)
     cells, states = stacked(model.decoder.rnn), [final]
     logits, weights = [], []
+    attentional = torch.zeros_like(final[0])
     for word in y:
-        h, states = advance(cells, word, states)
+        h, states = advance(cells, torch.cat([word, attentional]) if model.input_feeding else word, states)
         a = attend(model.attention, h, annotations)
         context = sum(a_j * h_j for a_j, h_j in zip(a, annotations, strict=True))
-        logits.append(model.output(torch.tanh(model.combine(torch.cat([h, context])))))
+        attentional = torch.tanh(model.combine(torch.cat([h, context])))
+        logits.append(model.output(attentional))
         weights.append(a)
     return logits, weights
 
@@ -205,6 +216,12 @@ def score_of(score: Score, q: Tensor, k: Tensor) -> Tensor:
     """One query, one key, by the formula."""
     if isinstance(score, AdditiveScore):
         return score.v @ torch.tanh(score.W.weight @ q + score.U.weight @ k)
+    if isinstance(score, NormedScore):
+        return score.g * (score.v / score.v.norm()) @ torch.tanh(score.W.weight @ q + score.U.weight @ k + score.b)
+    if isinstance(score, ConcatScore):
+        return score.v @ torch.tanh(score.W.weight @ torch.cat([q, k]))
+    if isinstance(score, CosineScore):
+        return (1.0 if score.g is None else score.g) * (q @ k) / (q.norm() * k.norm())
     if isinstance(score, GeneralScore):
         return q @ score.W.weight @ k
     if isinstance(score, DotScore | ScaledDotScore):

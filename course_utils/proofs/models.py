@@ -287,6 +287,12 @@ MODELS: dict[str, Callable[[], Seq2Seq]] = {             # small ones; every kin
     "attentive, LSTM, additive score": lambda: AttentiveSeq2Seq(**_FIXED, cell="lstm", attention="additive"),
     "attentive, GRU, dot score": lambda: AttentiveSeq2Seq(**_FIXED, attention="dot"),
     "attentive, GRU, scaled dot score": lambda: AttentiveSeq2Seq(**_FIXED, attention="scaled_dot"),
+    "attentive, GRU, input feeding": lambda: AttentiveSeq2Seq(**_FIXED, input_feeding=True),
+    "attentive, LSTM, concat score, input feeding": lambda: AttentiveSeq2Seq(
+        **_FIXED, cell="lstm", attention="concat", input_feeding=True
+    ),
+    "attentive, GRU, cosine score": lambda: AttentiveSeq2Seq(**_FIXED, attention="cosine_strength"),
+    "Bahdanau, normed score": lambda: BahdanauSeq2Seq(**_BAHDANAU, attention="normed"),
     **{f"Transformer, {name} positions": partial(Transformer, **_TRANSFORMER, positions=name) for name in POSITIONS},
     "Transformer, post-norm": lambda: Transformer(**_TRANSFORMER, norm="post"),
     "Transformer, tied": lambda: Transformer(**_TRANSFORMER, tie="decoder"),

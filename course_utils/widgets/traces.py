@@ -38,8 +38,11 @@ from course_utils.text.vocabulary import BEGIN, END, PAD, Vocabulary, tokenise
 LONGEST, LETTERS = 30, 30  # words that fit on a picture, and letters of a word
 
 
-def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> tuple[tuple[str, ...], str]:
+def read_sentence(
+    text: str, vocabulary: Vocabulary, longest: int = LONGEST, full_stop: bool = True
+) -> tuple[tuple[str, ...], str]:
     """(tokens, a remark) for what a student typed; the remark names words the model does not know, and what to do.
+    `full_stop`: one is added where it lacks (menu entries have none).
 
     Nothing to read, or too much of it, is a ValueError with one sentence.
     """
@@ -51,7 +54,7 @@ def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> 
     if strange := max(tokens, key=len)[LETTERS:]:
         raise ValueError(f"A word has {LETTERS + len(strange)} letters, more than the {LETTERS} a picture can show.")
     remarks = []
-    if len(tokens) < longest and tokens[-1] not in (".", "?") and "." in vocabulary:
+    if full_stop and len(tokens) < longest and tokens[-1] not in (".", "?") and "." in vocabulary:
         tokens += (".",)
         remarks.append("A full stop was added, as every sentence in training ended with one or with a question mark.")
     unknown = vocabulary.unknown(tokens)
