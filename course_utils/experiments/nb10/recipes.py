@@ -82,7 +82,7 @@ def forced_mistake(
     widths = dict(d_embedding=64, d_hidden=64)
     make = {"attentive": AttentiveSeq2Seq, "fixed": partial(FixedContextSeq2Seq, context="every_step")}[model]
     net = make(*map(len, words), **widths)
-    splits = {name: partial(score_mistake, words, load_test_buckets()[name]) for name in ("3-7", "8-11")}
+    splits = {"8-11": partial(score_mistake, words, load_test_buckets()["8-11"])}
     training = {"seed": seed, "steps": steps, "lr": lr, "forcing": forcing, "own_words": own_words}
     batches = Batches(load_split("train"), *words, batch_size=32, seed=seed)
     return Experiment(net, batches, training, splits, fit_scheduled)
