@@ -53,6 +53,7 @@ from course_utils.widgets import (
     decoding,
     embeddings,
     heads,
+    hierarchy,
     kernels,
     long_memory,
     normalisation,
@@ -720,6 +721,22 @@ def _cuts(prompt, seed, temperature, top_k, top_p):
     return wanted, (f"{len(keep)} symbol", f"the likeliest has {float(left.max()):.2f}.")
 
 
+READER = toys.sharp_reader()
+TEXTS = (toys.Document((tuple("zz"),), 1),
+         toys.Document((tuple("abc"), tuple("de")), 0, "x-y", (0, (1,))))  # fmt: skip
+
+
+def _document(document, by, without):
+    chosen = TEXTS[document]
+    left_out = without - 1 if 0 < without <= len(chosen.sentences) and len(chosen.sentences) > 1 else None
+    reading, (one, two) = hierarchy.read(READER, chosen, LETTERS, left_out)
+    titles = "document: two", "x y: one"
+    what = "with all sentences" if left_out is None else f"without sentence {without}"
+    kind = "words" if by == "a word's weight in its sentence" else "both"
+    return dict(reading=reading, by=kind, most=10, title=titles[document]), (
+        f"{what}: one {one:.2f}, two {two:.2f}.",)
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 OWN = ("The platypus sleeps",)
@@ -743,6 +760,11 @@ WIDGETS: dict[str, Case] = {
         lambda: decoding.cutter(SPEAKER, LETTERS, ["the cat ", "a dog\n"], n=30), "next_symbols",
         dict(prompt=("prompt", "the cat "), seed=("seed", 0), temperature=("temperature", 1.0),
              top_k=("top-k", len(LETTERS)), top_p=("top-p", 0.9)), _cuts, typed={"prompt": ("a dog\n",)}),
+    "hierarchy.document_reader": Case(
+        lambda: hierarchy.document_reader(READER, TEXTS, LETTERS, ("one", "two")), "document_map",
+        dict(document=("document", 0), by=("a word's colour", "a word's weight in its sentence"),
+             without=("leave out sentence (0: none)", 0)), _document,
+        labels=dict(document=[("1: two", 0), ("2: one", 1)])),
     "scores.score_explorer": Case(
         lambda: scores.score_explorer(("a", "b", "c"), QUERY, KEYS, COMPARE), "compared",
         dict(kind=("score", "dot"), factor=("factor before the softmax", 1.0),
