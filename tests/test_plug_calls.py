@@ -115,8 +115,6 @@ def test_the_state_after_a_call_is_the_same_with_weights_and_serves_the_next(nam
         for rows in ([0], [0, 1, 1]):  # of two sentences: not for one, nor for three; whether all keys are new or not
             for n_queries in (N, N - 5):
                 q, k, v = (x[rows] for x in inputs)
-                if name in ("hard", "key_value"):
-                    continue  # they do not check yet whose state it is, or say it in other words
                 with pytest.raises(ValueError, match="the state was made over keys"):
                     plug(q[:, :, -n_queries:], k, v, causal=True, state=state)
 
@@ -152,3 +150,13 @@ def test_places_far_away_are_not_rounded(dtype):
         call = dict(causal=True, positions=(where, where), need_weights=need_weights)
         got, near = alibi(*inputs, **call)[0], alibi(*inputs, causal=True, need_weights=need_weights)[0]
         torch.testing.assert_close(got.float(), near.float(), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["local_p", "monotonic", "location_aware"])
+@torch.no_grad()
+def test_a_state_of_other_sentences_is_refused_by_those_that_are_not_causal_too(name):
+    plug, (q, k, v) = small(name), qkv(N, B=2)
+    state = plug(q, k, v, key_mask=pads())[2]
+    for rows in ([0], [0, 1, 1]):
+        with pytest.raises(ValueError, match="the state was made over keys"):
+            plug(q[rows], k[rows], v[rows], state=state)
