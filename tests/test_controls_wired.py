@@ -36,13 +36,11 @@ from course_utils.experiments.nb15.image_heads import convolve_by_heads, filter_
 from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.experiments.nb23.reading import remembering, segment_losses
 from course_utils.layers.normalisation import BatchNorm, LayerNorm
-from course_utils.models.continuation import Continuation
 from course_utils.models.sampling import next_logits, sample
 from course_utils.plots.gradients import power_path
 from course_utils.plots.tagging import Memory
 from course_utils.seq2seq.beam import beam_search
 from course_utils.seq2seq.decoding import translate
-from course_utils.seq2seq.sampling import sample as cut_sample
 from course_utils.text.vocabulary import SPECIALS, detokenise
 from course_utils.widgets import (
     Explorer,
@@ -713,10 +711,9 @@ def _cuts(prompt, seed, temperature, top_k, top_p):
     q = p[order] / p[order].sum()
     keep = order[(q.cumsum(0) - q < top_p) & (q > 0)]  # the fewest that reach top_p
     left = torch.zeros_like(p).index_copy_(0, keep, p[keep] / p[keep].sum())
-    drawn = cut_sample(Continuation(SPEAKER), torch.tensor([ids]), temperature=temperature, top_k=top_k, top_p=top_p,
-                       max_length=30, generator=torch.Generator().manual_seed(seed)).tokens[0]  # fmt: skip
+    drawn = sample(SPEAKER, ids, 30, temperature, torch.Generator().manual_seed(seed), top_k=top_k, top_p=top_p)
     best = {LETTERS.words[i]: float(left[i]) for i in left.topk(12).indices.tolist()}
-    wanted = dict(probabilities=best, prompt=prompt, said="".join(LETTERS.words[i] for i in drawn.tolist()),
+    wanted = dict(probabilities=best, prompt=prompt, said="".join(LETTERS.words[i] for i in drawn),
                   title=f"top-k {top_k}, top-p {top_p:g}")  # fmt: skip
     return wanted, (f"{len(keep)} symbol", f"the likeliest has {float(left.max()):.2f}.")
 

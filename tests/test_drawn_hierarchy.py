@@ -44,7 +44,7 @@ def test_document_map(by):
         assert [b.wide / (pages.BAR[1] - pages.BAR[0]) for b in bars] == [approx(OF_SENTENCES[k])]
         for word, share in zip(sentence, shares[k], strict=True):
             x = place(axes, word)[0]
-            behind = [b for b in found if abs(b.x - x) < 0.05 and abs(b.y - y) < 0.1 and b.tall > 0.2]
+            behind = [b for b in found if abs(b.x - b.wide / 2 - x) < 0.05 and abs(b.y - y) < 0.1 and b.tall > 0.2]
             assert behind[0].colour[:3] == approx(tint(GREEN, share / strongest)), word
             assert len(behind) == (2 if word == "dogs" else 1), "what decides is framed"
     (line,) = axes.lines  # what was left out is crossed out

@@ -24,6 +24,7 @@ from course_utils.models.language_model import (
 )
 from course_utils.models.sampling import next_logits, sample, temperature_probabilities
 from course_utils.plots.gradients import power_gradient, power_loss, power_path
+from course_utils.seq2seq.sampling import next_probabilities
 from course_utils.text.vocabulary import SPECIALS, Vocabulary
 from course_utils.training import train
 
@@ -200,6 +201,18 @@ def test_a_sample_reads_what_it_wrote():
         sample(net, [], 3)
     with pytest.raises(ValueError, match="n=-1"):
         sample(net, [5], -1)
+
+
+def test_cut_samples_are_drawn_from_what_is_left():
+    net = model().double().eval()
+    for cut in (dict(top_k=2), dict(top_p=0.5), dict(top_k=3, top_p=0.6)):
+        drawn = sample(net, [5, 6], 25, 1.2, torch.Generator().manual_seed(3), **cut)
+        uniform = torch.rand(25, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        for k, u in enumerate(uniform):
+            left = next_probabilities(next_logits(net, [5, 6, *drawn[:k]])[0], 1.2, **cut)
+            assert drawn[k] == int((left.cumsum(0) <= u * left.sum()).sum()) and left[drawn[k]] > 0
+    with pytest.raises(ValueError, match="top_k=0"):
+        sample(net, [5], 3, top_k=0)
 
 
 # --- the file that is shipped -----------------------------------------------------------------------------------------

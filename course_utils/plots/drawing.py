@@ -307,6 +307,7 @@ class Drawing:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
 def text_size(said: str, size: float, weight: str = "normal") -> tuple[float, float]:
     """Width and height in inches of (possibly several lines of) text in the course's font."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)

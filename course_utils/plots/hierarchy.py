@@ -20,10 +20,13 @@ from course_utils.plots.style import (
     ink,
     styled,
     text_on,
+    word,
 )
 
 LEFT, RIGHT, LINE, GAP = 1.75, 7.9, 0.3, 0.12  # inches: where the text begins and ends; a line; between sentences
 BAR = (0.62, 1.55)  # where the bars of the sentences begin and end
+PAD = 0.09  # inches that a word's box is wider than the word
+FAINTEST = 1 / 256  # of the strongest: what lies below would be white
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,13 @@ def document_map(reading: Reading, *, by: str = "words", most: int = 10, title: 
 def _lines(words: Sequence[str]) -> list[list[tuple[int, str, float]]]:
     """Words with their places and widths, broken into lines that fit."""
     lines, x = [[]], 0.0
-    for k, word in enumerate(words):
-        word = fitted(word, RIGHT - LEFT - 0.1)
-        wide = text_size(word, SMALL)[0] + 0.09
+    for k, said in enumerate(words):
+        said = fitted(said, RIGHT - LEFT - 0.1)
+        wide = text_size(said, SMALL)[0] + PAD
         if x + wide > RIGHT - LEFT and lines[-1]:
             lines.append([])
             x = 0.0
-        lines[-1].append((k, word, wide))
+        lines[-1].append((k, said, wide))
         x += wide
     return lines
 
@@ -100,14 +103,15 @@ def _sentence(axes: Axes, reading: Reading, s: int, lines, shares: np.ndarray, y
     gold = reading.gold[1] if reading.gold is not None and reading.gold[0] == s else ()
     for line in lines:
         x = LEFT
-        for k, word, wide in line:
+        for k, said, wide in line:
             fill = tint(GREEN, float(shares[k]))
-            axes.add_patch(Rectangle((x, y - LINE + 0.03), wide - 0.02, LINE - 0.06, fc=fill, lw=0))
+            if shares[k] > FAINTEST:
+                axes.add_patch(Rectangle((x, y - LINE + 0.03), wide - 0.02, LINE - 0.06, fc=fill, lw=0))
             if k in gold:
                 axes.add_patch(Rectangle((x, y - LINE + 0.03), wide - 0.02, LINE - 0.06, fill=False,
                                          ec=ink(VERMILLION), lw=2.2, zorder=4))  # fmt: skip
-            axes.text(x + wide / 2 - 0.01, y - LINE / 2 - 0.34 * SMALL / 72, word, ha="center", va="baseline",
-                      fontsize=SMALL, color=GREY if reading.without == s else text_on(fill))  # fmt: skip
+            colour = GREY if reading.without == s else text_on(fill)
+            word(axes, x + PAD / 2 - 0.01, y - LINE / 2 - 0.34 * SMALL / 72, said, colour=colour)
             x += wide
         if reading.without == s:
             axes.plot([LEFT, x - 0.02], [y - LINE / 2] * 2, color="black", lw=1.6, zorder=5)

@@ -54,7 +54,7 @@ def race_dots(
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", color=PALE, lw=0.8)
         axes.set_title(task, fontsize=SMALL + 1, loc="center")
-    figure.text(0.5 * (left + 0.985), 0.12 / height, "share right, one dot a seed", ha="center")
+    figure.text(0.5 * (left + 0.985), 0.12 / height, "share right, one dot per seed", ha="center")
     figure.text(0.01, 1 - 0.33 / height, title, fontsize=LARGE)
     return figure
 

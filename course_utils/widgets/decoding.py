@@ -8,15 +8,14 @@ from typing import Any
 import ipywidgets as w
 import torch
 
-from course_utils.models.continuation import Continuation
 from course_utils.models.language_model import CharLanguageModel
-from course_utils.models.sampling import next_logits
+from course_utils.models.sampling import next_logits, sample
 from course_utils.plots.beam import BeamFilm, Grown, beam_frame
 from course_utils.plots.drawing import number
 from course_utils.plots.gradients import next_symbols
 from course_utils.seq2seq.beam import Beam, beam_search
 from course_utils.seq2seq.decoding import evaluating
-from course_utils.seq2seq.sampling import next_probabilities, sample
+from course_utils.seq2seq.sampling import next_probabilities
 from course_utils.text.vocabulary import BEGIN, END, PAD, SPECIALS, Vocabulary, detokenise
 from course_utils.widgets.controls import SentencePicker, Stepper
 from course_utils.widgets.explorer import Explorer
@@ -123,18 +122,18 @@ def cutter(
 
     In double precision (model.double()) the same text is drawn on every machine.
     """
-    writer, V = Continuation(model), len(vocabulary) - len(SPECIALS)
+    V = len(vocabulary) - len(SPECIALS)
 
     @lru_cache(maxsize=32)
     def after(prompt: str):
         ids = vocabulary.encode(list(prompt))
-        return torch.tensor([ids]), next_logits(model, ids)[0]
+        return ids, next_logits(model, ids)[0]
 
     @lru_cache(maxsize=256)
     def speak(prompt: str, temperature: float, top_k: int, top_p: float, seed: int) -> str:
-        drawn = sample(writer, after(prompt)[0], temperature=temperature, top_k=top_k, top_p=top_p, max_length=n,
-                       generator=torch.Generator().manual_seed(seed))  # fmt: skip
-        return "".join(vocabulary.words[i] for i in drawn.tokens[0].tolist())
+        drawn = sample(model, after(prompt)[0], n, temperature, torch.Generator().manual_seed(seed), top_k=top_k,
+                       top_p=top_p)  # fmt: skip
+        return "".join(vocabulary.words[i] for i in drawn)
 
     def draw(prompt: str, seed: int, temperature: float, top_k: int, top_p: float):
         prompt = prompt[:60] or "\n"
