@@ -381,7 +381,7 @@ def test_race_dots():
         band = axes.patches[0]
         assert (band.get_x(), band.get_x() + band.get_width()) == approx((min(found["dense"]), max(found["dense"])))
     assert ticks(figure.axes[0].yaxis) == {0: "dense", 1: "window"} and figure.axes[0].yaxis_inverted()
-    assert figure_texts(figure) == ["share right, one dot a seed", "t"]
+    assert figure_texts(figure) == ["share right, one dot per seed", "t"]
 
 
 def test_cost_bars():

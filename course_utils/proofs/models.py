@@ -166,8 +166,12 @@ def gradient_flow(model: Seq2Seq) -> None:
             raise ProofFailed("a word of the batch gets no gradient in its embedding")
 
 
+TOGETHER = 5  # parameters moved at once; a wrong slope far below the others' would be lost among many
+
+
 def gradient_truth(model: Seq2Seq) -> None:
-    """Along a random direction of each parameter its gradient foretells how the loss moves: nothing was cut off."""
+    """Along a random direction of each parameter its gradient foretells how the loss moves: nothing was cut off. Some
+    parameters are moved together, and one by one only where the sum is not right."""
     batch, model = sample(), copy.deepcopy(model)
 
     def loss() -> Tensor:
@@ -175,14 +179,28 @@ def gradient_truth(model: Seq2Seq) -> None:
 
     loss().backward()
     pads, generator = [table.weight for table in tables(model)], torch.Generator().manual_seed(1)
+    ways = []  # (name, parameter, direction, what its gradient says)
     for name, parameter in model.named_parameters():
         direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
         if any(parameter is weight for weight in pads):
             direction[PAD] = 0.0                                          # never learnt, by definition
         told = 0.0 if parameter.grad is None else float((parameter.grad * direction).sum())
-        seen = moves(parameter, direction, loss, step=1e-5)
-        if not abs(told - seen) <= 1e-8 + 1e-5 * abs(seen):
-            raise ProofFailed(f"{name}: the loss moves by {seen:.6g} a step, its gradient says {told:.6g}")
+        ways.append((name, parameter, direction, told))
+    for start in range(0, len(ways), TOGETHER):
+        some = ways[start : start + TOGETHER]
+        if _wrongly_told(some, loss):
+            wrong = [one for way in some if (one := _wrongly_told([way], loss))]
+            raise ProofFailed(wrong[0] if wrong else _wrongly_told(some, loss))
+
+
+def _wrongly_told(ways: list[tuple[str, Tensor, Tensor, float]], loss: Callable[[], Tensor]) -> str:
+    """The sentence where the gradient is wrong, else nothing."""
+    told = sum(slope for *_, slope in ways)
+    seen = moves([(parameter, direction) for _, parameter, direction, _ in ways], loss, step=1e-5)
+    if abs(told - seen) <= 1e-8 + 1e-5 * abs(seen):
+        return ""
+    names = ", ".join(name for name, *_ in ways)
+    return f"{names}: the loss moves by {seen:.6g} a step, its gradient says {told:.6g}"
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 See `course_utils/proofs/models.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -120,15 +120,16 @@ def differ(got: Tensor, before: Tensor, what: str) -> None:
         raise ProofFailed(what)
 
 
-def moves(parameter: Tensor, direction: Tensor, loss: Callable[[], Tensor], step: float) -> float:
-    """The slope of the loss along `direction`, by central differences."""
-    kept, values = parameter.detach().clone(), []
-    for sign in (1, -1):
+def moves(ways: Sequence[tuple[Tensor, Tensor]], loss: Callable[[], Tensor], step: float) -> float:
+    """The slope of the loss along some parameters' directions together, by central differences. `ways`: (parameter,
+    direction) each."""
+    kept, values = [parameter.detach().clone() for parameter, _ in ways], []
+    for sign in (step, -step, 0.0):
         with torch.no_grad():
-            parameter.copy_(kept + sign * step * direction)
-        values.append(float(loss().detach()))
-    with torch.no_grad():
-        parameter.copy_(kept)
+            for (parameter, direction), old in zip(ways, kept, strict=True):
+                parameter.copy_(old + sign * direction if sign else old)
+        if sign:
+            values.append(float(loss().detach()))
     return (values[0] - values[1]) / (2 * step)
 
 
