@@ -5,8 +5,9 @@ nbval 0.11 executes a notebook and compares the text of its outputs. Added here:
 - pictures are compared, pixel by pixel, if the same matplotlib drew both (another one brings other fonts), with their
   alt texts;
 - what an Output widget catches is not taken for output of the cell; a slow message has 60 s to arrive, not 5;
-- with `-n 2` a file stays with one process, since a notebook is one kernel; what runs a notebook once more (the student
-  edition, the browser) goes to whichever process is free;
+- with `-n 2` a file stays with one process, since a notebook is one kernel; what runs a notebook once more (the
+  browser, or without one the student edition) goes to whichever process is free; what takes long comes first, and at
+  the end stands how long each process had nothing to do;
 - no test can hang: setting up, running and tearing down an item, a notebook's cell too, each have `test_limit` seconds;
 - the last item of a notebook is its cost: the CPU seconds of its kernel beside the budget (it fails above twice the
   budget) and how many of its output cells are compared. A notebook that computes or compares nothing fails.
@@ -26,13 +27,16 @@ from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tests"))
-from kernels import surroundings  # noqa: E402
+from kernels import BROWSER, surroundings  # noqa: E402
 from limits import at_most  # noqa: E402
 
 os.environ.update(surroundings())
 
 LARGE, SHARE = 24, 2e-4  # a pixel differs if a channel moves by more than LARGE of 255; at most this share of them may
-ALONE = ("test_browser.py", "test_handout.py")  # files whose tests may run apart
+ALONE = ("test_browser.py" if BROWSER else "test_handout.py",)  # files whose tests may run apart
+SLOW = ("test_widgets.py", "test_nbval_additions.py", "test_corpus.py", "test_exercises.py", "test_scoreboard.py",
+        "test_controls_wired.py", "test_drawn_maps.py", "test_check_environment.py",
+        "test_limits.py")  # files that take more than ten seconds
 PATIENCE = 60  # seconds a message may take after the cell has replied
 
 
@@ -48,6 +52,17 @@ class Files(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
         return nodeid if Path(file).name in ALONE else file
+
+    def _assign_work_unit(self, node) -> None:
+        """The costliest that is left, so that both processes end with something small."""
+        self.workqueue.move_to_end(max(self.workqueue, key=cost), last=False)
+        super()._assign_work_unit(node)
+
+
+def cost(scope: str) -> int:
+    """How early this should run, whatever else there is; among equals the file with the most tests comes first."""
+    name = Path(scope.split("::")[0]).name
+    return 3 * (name in ALONE) or 2 * name.endswith(".ipynb") or int(name in SLOW)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -170,6 +185,20 @@ def collect(self):
     yield Cost.from_parent(self, name="cost")
 
 
+def idle(reports: list) -> str:
+    """How long each process had nothing to do, from the first test's beginning to the last one's end."""
+    ran: dict[str, list] = {}
+    for report in reports:
+        if hasattr(report, "node") and hasattr(report, "stop"):
+            ran.setdefault(report.node.gateway.id, []).append(report)
+    if not ran:
+        return ""
+    times = [time for some in ran.values() for report in some for time in (report.start, report.stop)]
+    span = max(times) - min(times)
+    shares = (f"{name} {span - sum(report.duration for report in some):.0f} s" for name, some in sorted(ran.items()))
+    return f"{span:.0f} s of tests; idle: {', '.join(shares)}"
+
+
 nbval.IPyNbCell.compare_outputs = compare_outputs
 nbval.IPyNbFile.get_kernel_message = get_kernel_message
 nbval.IPyNbFile.collect = collect
@@ -177,6 +206,8 @@ nbval.IPyNbFile.collect = collect
 
 def pytest_terminal_summary(terminalreporter, config):
     reports = [report for some in terminalreporter.stats.values() for report in some]
+    if line := idle(reports):
+        terminalreporter.line(line)
     properties = [item for report in reports for item in getattr(report, "user_properties", ())]
     costs = sorted({value for name, value in properties if name == "notebook cost"})
     if not costs:

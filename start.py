@@ -43,9 +43,9 @@ FETCHED = ROOT / ".python"  # where uv puts a Python, if none that the course ca
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # on Linux the ordinary torch brings gigabytes of CUDA
 ROOM, CUDA_ROOM = 2.5, 9  # GB that a first set-up needs: 1.6 (with CUDA 6) stay, the rest is unpacking
 
-PYTHONS = ((3, 11), (3, 12), (3, 13))  # best tested first; pyproject.toml and the READMEs say the same
+PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))  # best tested first; pyproject.toml and the READMEs say the same
 COMMANDS = ("lab", "check", "test", "handout")
-PYTEST = ("-m", "pytest", "-n", "2")  # two processes
+PYTEST = ("-m", "pytest", "-n", "2", "--durations", "10")  # two processes; the slowest ten are named
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)}  # torch has packages for these
 *SOME, LAST = ("{}.{}".format(*version) for version in PYTHONS)
 WRONG_PYTHON = (f"Python {', '.join(SOME)} or {LAST} (64-bit) is needed, this is {{}}, and no other was found here or "

@@ -75,7 +75,8 @@ def states(runs: Sequence[Run], board: list[dict[str, Any]]) -> dict[str, str]:
     by_key: dict[tuple, list[dict]] = {}
     for row in board:
         by_key.setdefault(key_of(row), []).append(row)
-    hashes = {id(run.recipe): (run.recipe.corpus(), code_hash(run.recipe.build)) for run in runs}
+    recipes = {id(run.recipe): run.recipe for run in runs}  # each of them hashed once, not once for every seed
+    hashes = {key: (recipe.corpus(), code_hash(recipe.build)) for key, recipe in recipes.items()}
     result = {}
     for run in runs:
         corpus, code = hashes[id(run.recipe)]

@@ -38,7 +38,7 @@ class Line(NamedTuple):
 def pythons() -> list[int]:
     """The minor versions of Python 3 that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    first, end = re.findall(r"3\.(\d+)", project["requires-python"])  # ">=3.11,<3.14"
+    first, end = re.findall(r"3\.(\d+)", project["requires-python"])  # ">=3.11,<3.15"
     return list(range(int(first), int(end)))
 
 

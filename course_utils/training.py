@@ -27,8 +27,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.seq2seq.sampling import draw
 from course_utils.text.batches import Batch, Batches
-from course_utils.text.vocabulary import PAD
+from course_utils.text.vocabulary import BEGIN, PAD
 
 FORMAT = "course_utils checkpoint 1"
 
@@ -81,11 +82,14 @@ def token_loss(logits: Tensor, target_out: Tensor, label_smoothing: float = 0.0)
     )
 
 
-def mixed_forcing(model: Seq2Seq, batch: Batch, teacher_forcing: float, coins: torch.Generator) -> Tensor:
+def mixed_forcing(
+    model: Seq2Seq, batch: Batch, teacher_forcing: float, coins: torch.Generator, own_words: str = "argmax"
+) -> Tensor:
     """Logits (B, T, V) when each input word is the right one with probability `teacher_forcing`, else the model's own.
 
-    The coin is thrown anew for every token of every sentence; the first input is always BEGIN. "Its own" is the
-    argmax of the step before, and no gradient flows through that choice (scheduled sampling, Bengio et al. 2015).
+    The coin is thrown anew for every token of every sentence; the first input is always BEGIN. "Its own" is the best
+    word of the step before or, with own_words="drawn", one drawn from that step's probabilities (from `coins` too), PAD
+    and BEGIN excepted as in decoding. No gradient flows through that choice (scheduled sampling, Bengio et al. 2015).
     """
     B, T = batch.target_in.shape
     forced = torch.rand(B, T, generator=coins).to(batch.source.device) < teacher_forcing  # (B, T)
@@ -93,7 +97,10 @@ def mixed_forcing(model: Seq2Seq, batch: Batch, teacher_forcing: float, coins: t
     state, token, logits = model.start(memory), batch.target_in[:, 0], []
     for t in range(T):
         if t:
-            token = torch.where(forced[:, t], batch.target_in[:, t], logits[-1].detach().argmax(-1))  # (B,)
+            own = logits[-1].detach().clone()  # (B, V)
+            own[:, [PAD, BEGIN]] = -math.inf
+            own = own.argmax(-1) if own_words == "argmax" else draw(own.softmax(-1), coins)
+            token = torch.where(forced[:, t], batch.target_in[:, t], own)  # (B,)
         step_logits, state, _ = model.step(token, state, memory)
         logits.append(step_logits)  # (B, V)
     return torch.stack(logits, dim=1)
@@ -109,7 +116,8 @@ def train(
     clip: float | None = 1.0,
     weight_decay: float = 0.01,
     label_smoothing: float = 0.0,
-    teacher_forcing: float = 1.0,
+    teacher_forcing: float | Callable[[int], float] = 1.0,
+    own_words: str = "argmax",
     objective: Callable[[nn.Module, Batch], Tensor] | None = None,
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
@@ -124,7 +132,9 @@ def train(
     Arguments beyond the usual:
         lr, warmup: peak rate, and the update that reaches it (see `learning_rate`).
         clip: largest global gradient norm; None never clips.
-        teacher_forcing: below 1 the decoder runs step by step with a coin per token (see `mixed_forcing`); slower.
+        teacher_forcing: below 1 the decoder runs step by step with a coin per token (see `mixed_forcing`); slower. May
+            be a schedule, called with the number of updates already made (see schedules.py): scheduled sampling.
+        own_words: "argmax" or "drawn", what it reads where the coin falls the other way.
         objective: (model, batch) -> loss (), where the default, `token_loss` of model(batch.source, batch.target_in)
             against batch.target_out, does not fit; label_smoothing and teacher_forcing belong to the default.
         seed: of dropout and of the coins. Random numbers outside this call are neither used nor disturbed. The order
@@ -142,9 +152,10 @@ def train(
     """
     settings = dict(
         steps=steps, lr=lr, warmup=warmup, clip=clip, weight_decay=weight_decay, label_smoothing=label_smoothing,
-        teacher_forcing=teacher_forcing, seed=seed,
+        teacher_forcing=repr(teacher_forcing) if callable(teacher_forcing) else teacher_forcing, own_words=own_words,
+        seed=seed,
     )  # fmt: skip
-    if objective is not None and (label_smoothing or teacher_forcing < 1):
+    if objective is not None and (label_smoothing or teacher_forcing != 1):
         raise ValueError("an objective computes its loss itself: leave label_smoothing and teacher_forcing out.")
     _check_settings(batches=batches, checkpoint_every=checkpoint_every, stop_after=stop_after, **settings)
     coins = torch.Generator().manual_seed(seed)
@@ -168,8 +179,9 @@ def train(
                 batch = next(stream).to(device)
                 _check_batch(batch)
                 rate = learning_rate(len(history) + 1, steps, lr, warmup)
+                share = teacher_forcing(len(history)) if callable(teacher_forcing) else teacher_forcing
                 loss, norm = _update(
-                    model, batch, optimizer, parameters, rate, coins, settings, objective, len(history) + 1
+                    model, batch, optimizer, parameters, rate, share, coins, settings, objective, len(history) + 1
                 )
                 history.lr.append(rate)
                 history.grad_norm.append(norm)
@@ -212,13 +224,15 @@ def load_weights(model: Seq2Seq, checkpoint: str | os.PathLike) -> Seq2Seq:
     return model.eval()
 
 
-def _update(model, batch, optimizer, parameters, rate, coins, settings, objective, step) -> tuple[float, float]:
+def _update(model, batch, optimizer, parameters, rate, forced, coins, settings, objective, step) -> tuple[float, float]:
     """One update of the weights; returns the loss and the gradient's norm before clipping."""
+    if not 0 <= forced <= 1:
+        raise ValueError(f"teacher_forcing={forced} at update {step}: a probability lies between 0 and 1.")
     if objective is not None:
         loss = objective(model, batch)
     else:
-        if settings["teacher_forcing"] < 1:
-            logits = mixed_forcing(model, batch, settings["teacher_forcing"], coins)
+        if forced < 1:
+            logits = mixed_forcing(model, batch, forced, coins, settings["own_words"])
         else:
             logits = model(batch.source, batch.target_in)  # (B, T, V)
         loss = token_loss(logits, batch.target_out, settings["label_smoothing"])
@@ -255,6 +269,7 @@ def _check_settings(
     weight_decay,
     label_smoothing,
     teacher_forcing,
+    own_words,
     seed,
     checkpoint_every,
     stop_after,
@@ -271,7 +286,11 @@ def _check_settings(
         (clip is None or clip > 0, f"clip={clip}: the largest norm must be positive, or None for no clipping"),
         (weight_decay >= 0, f"weight_decay={weight_decay}: must not be negative"),
         (0 <= label_smoothing < 1, f"label_smoothing={label_smoothing}: must lie in 0 <= e < 1"),
-        (0 <= teacher_forcing <= 1, f"teacher_forcing={teacher_forcing}: a probability lies between 0 and 1"),
+        (
+            isinstance(teacher_forcing, str) or 0 <= teacher_forcing <= 1,  # a schedule by its name, or a number
+            f"teacher_forcing={teacher_forcing}: a probability lies between 0 and 1",
+        ),
+        (own_words in ("argmax", "drawn"), f"own_words={own_words!r}: 'argmax' or 'drawn'"),
         (checkpoint_every >= 1, f"checkpoint_every={checkpoint_every}: use 1 or more"),
         (stop_after is None or stop_after >= 1, f"stop_after={stop_after}: use 1 or more, or None"),
     ]
@@ -314,10 +333,12 @@ def _ending(history: History, steps: int, stop_after: int | None, max_seconds: f
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 
-def describe(model) -> str:
-    """The model's class and constructor arguments, modules by their class name."""
+def describe(model, tables: bool = False) -> str:
+    """The model's class and constructor arguments, modules by their class name; with `tables`, dicts and lists in full.
+    (Rows of the scoreboard name them by their class, too.)"""
+    whole = str | int | float | bool | None | (dict | list | tuple if tables else None)
     hparams = getattr(model, "hparams", {})
-    plain = {k: v if isinstance(v, str | int | float | bool | None) else type(v).__name__ for k, v in hparams.items()}
+    plain = {k: v if isinstance(v, whole) else type(v).__name__ for k, v in hparams.items()}
     return f"{type(model).__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
 
 
@@ -346,7 +367,7 @@ def _save(path, model, optimizer, batches, coins, settings, history) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
-        "made_by": describe(model),
+        "made_by": describe(model, tables=True),
         "settings": settings,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -387,10 +408,9 @@ def _read(path) -> dict:
 
 
 def _fill(model, content: dict, path) -> None:
-    if content["made_by"] != describe(model):
-        raise ValueError(
-            f"{path} holds {content['made_by']}, not {describe(model)}; build that model or use another file."
-        )
+    mine = describe(model, tables=True)
+    if content["made_by"] != mine:
+        raise ValueError(f"{path} holds {content['made_by']}, not {mine}; build that model or use another file.")
     try:
         model.load_state_dict(content["model"])
     except RuntimeError:

@@ -23,8 +23,8 @@ FOLDERS = ("course_utils", "data")
 FILES = ("start.py", "requirements.lock", "pyproject.toml", "environment.yml", "LICENSE")
 README = """# The attention course, student edition
 
-You need Python 3.11, 3.12 or 3.13 (64-bit) on Linux, macOS 14 or later (Apple silicon) or Windows (there write `py`
-instead of `python3`).
+You need Python 3.11, 3.12, 3.13 or 3.14 (64-bit) on Linux, macOS 14 or later (Apple silicon) or Windows (there write
+`py` instead of `python3`).
 
     python3 start.py
 
@@ -40,7 +40,7 @@ If something does not work, send the output of
 
 {notebooks}
 
-Licence: code MIT, text and figures CC BY 4.0, data CC0 (see LICENSE).
+Licence: code MIT, text and figures CC BY 4.0, data CC0 but for three files of others (see LICENSE).
 """
 
 
@@ -91,10 +91,14 @@ def run(path: Path) -> str | None:
         return str(error)
     if not (where := done.cells[-1].outputs[0].text).startswith(str(path.parents[1])):
         return f"the handout used another course_utils: {where}"
-    for cell in done.cells:
-        stub = cell.cell_type == "code" and re.search(r"\bcheck_\d\d_\d+\(", cell.source)
-        if stub and "not yet" not in "".join(output.get("text", "") for output in cell.outputs):
-            return f"an untouched exercise does not say 'not yet':\n{cell.source}"
+    said = ((cell.source, "".join(o.get("text", "") for o in cell.outputs)) for cell in done.cells if "outputs" in cell)
+    return next(filter(None, (silent_stub(source, text) for source, text in said)), None)
+
+
+def silent_stub(source: str, said: str) -> str | None:
+    """What is wrong if this cell hands an untouched stub to its check and prints `said`; None if nothing is."""
+    if re.search(r"\bcheck_\d\d_\d+\(", source) and "not yet" not in said:
+        return f"an untouched exercise does not say 'not yet':\n{source}"
     return None
 
 

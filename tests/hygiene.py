@@ -19,6 +19,16 @@ from refresh import METADATA, WIDGET
 MOST_BYTES, MOST_LINES, LEAST_COMPARED = 1_000_000, 15, 0.7
 TAGS = {"nbval-ignore-output", "raises-exception", "solution", "hide-input", "hide-cell"}
 FOLD = "# Solution (click the dots)"
+GUARD = """\
+# What this notebook uses (click the dots)
+import importlib.util
+
+if importlib.util.find_spec("course_utils") is None:
+    raise ModuleNotFoundError(
+        "This notebook needs the rest of the course: download or clone its repository, run `pip install --editable .` "
+        "in that folder and restart the kernel (in class, or without network: start the course by `python3 start.py`)."
+    )
+"""  # the first lines of every notebook, for Colab, Kaggle and whoever was sent the file alone
 EXERCISE = re.compile(r"^\*\*Exercise (\d\d)\.(\d+) · ●*○* · (\d+) min(?: · (in class|at home))?\*\*", re.M)
 TITLE = re.compile(r"^\*\*In class: (\d+) min\*\* · at home: (\d+) min · computing: about \d+ s$", re.M)
 CORE = re.compile(r"## (\d+) · \S.* · (\d+) min")
@@ -79,6 +89,11 @@ def to_read(cell: nbformat.NotebookNode) -> list[str]:
     skipped = [s for s in statements(cell) if isinstance(s, ast.Import | ast.ImportFrom)]
     numbers = {n for s in skipped for n in range(s.lineno, s.end_lineno + 1)}
     return [line for n, line in enumerate(cell.source.rstrip().splitlines(), 1) if n not in numbers]
+
+
+def folded(cell: nbformat.NotebookNode) -> bool:
+    """Whether JupyterLab and Jupyter Book show no more of a code cell than dots, until they are clicked."""
+    return "hide-input" in tags(cell) and bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
 
 
 def calls(cell: nbformat.NotebookNode) -> set[str]:
@@ -208,6 +223,15 @@ def imports(book: Book) -> Iterator[str]:
         nodes = (node for statement in statements(cell) for node in ast.walk(statement))
         if any(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes):
             yield f"cell {place} imports: imports stand in the first code cell"
+
+
+def guarded(book: Book) -> Iterator[str]:
+    """Where the package is missing, the first code cell says in one sentence what to run; others need not see it."""
+    place, first = book.code[0]
+    if not first.source.startswith(GUARD):
+        yield f"cell {place} must begin with the lines of hygiene.GUARD: the sentence for whoever lacks the package"
+    if not folded(first):
+        yield f"cell {place} must be folded (source_hidden, tag hide-input): it holds nothing but what is used"
 
 
 def asserted(book: Book) -> Iterator[str]:
@@ -394,13 +418,12 @@ def kit(book: Book) -> Iterator[str]:
         nodes = (node for statement in statements(cell) for node in ast.walk(statement))
         if not tags(cell) & {"solution", "hide-input", "hide-cell"} and any(isinstance(n, ast.Assert) for n in nodes):
             yield f"cell {place} asserts before the reader's eyes: claim(sentence, measured, condition) says it"
-        folded = "hide-input" in tags(cell) and cell.metadata.get("jupyter", {}).get("source_hidden")
-        if "predict" in calls(cell) and (not folded or "answer=" in cell.source.strip().splitlines()[0]):
+        if "predict" in calls(cell) and (not folded(cell) or "answer=" in cell.source.strip().splitlines()[0]):
             yield (f"cell {place} shows the answer of its prediction: fold it (source_hidden, tag hide-input), with "
                    "answer= below the first line, which stays visible")  # fmt: skip
 
 
 CHECKS: tuple[Callable[[Book], Iterator[str]], ...] = (
     metadata, identities, size, executed, outputs, shown, compared, pictures, machine, known_tags, no_nbval_comments,
-    semicolons, length, imports, asserted, exercises, sections, minutes, kit,
+    semicolons, length, imports, guarded, asserted, exercises, sections, minutes, kit,
 )  # fmt: skip

@@ -1,11 +1,15 @@
 """The surroundings in which the course's notebooks are executed, by nbval, refresh.py, handout.py and the browser test:
-one torch thread, this environment's kernel, and none of the user's own IPython or matplotlib settings."""
+one torch thread, this environment's kernel, and none of the user's own IPython or matplotlib settings; and which
+browser there is."""
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def surroundings() -> dict[str, str]:

@@ -7,7 +7,7 @@ from matplotlib.text import Text
 
 def texts(figure) -> list[tuple[str, float, object]]:
     """(text, size, box in pixels) of everything written."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()  # lays everything out, but paints nothing: the same boxes in half the time
     renderer = figure.canvas.get_renderer()
     found = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     for axes in figure.axes:  # ticks outside the limits are objects, but are not drawn

@@ -14,12 +14,14 @@ from torch import nn
 from course_utils.attention.dense import DenseAttention
 from course_utils.attention.scores import GeneralScore, ScaledDotScore
 from course_utils.attention.socket import masked_softmax
+from course_utils.layers.convolution import Convolution, GatedBlock
 from course_utils.layers.recurrent import RecurrentState
 from course_utils.proofs.models import loss_pad_invariance
 from course_utils.proofs.tools import SIZES
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq, AttentiveState
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.seq2seq.convolutional import ConvolutionalSeq2Seq
 from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq, FixedMemory
 from course_utils.text.vocabulary import PAD
 
@@ -288,6 +290,98 @@ class ContextOnlyAtStart(FixedContextSeq2Seq):
         return memory._replace(context=torch.zeros_like(memory.context))
 
 
+class Convolutional(ConvolutionalSeq2Seq):
+    """Two and two layers; `broken` takes the place of the class of each decoder layer's convolution or block."""
+
+    broken = None
+
+    def __init__(self, **hparams):
+        super().__init__(**{**SIZES, "d_embedding": 5, "d_hidden": 6, "n_encoder": 2, "n_decoder": 2, **hparams})
+        for layer in self.decoder if self.broken is not None else ():
+            part = layer.block if issubclass(self.broken, GatedBlock) else layer.block.convolution
+            part.__class__ = self.broken
+
+
+class SamePadding(Convolution):
+    def step(self, x, before):                           # padding="same" in a decoder
+        return self._slide(F.pad(x, (0, 0, self.reach // 2, self.reach // 2))), before
+
+
+class FilledWithPad(Convolution):
+    def start(self, n_rows):                             # the pad's index, 1.0 there, as a hidden state
+        return super().start(n_rows) + 1.0
+
+
+class KeepsNothing(Convolution):
+    def step(self, x, before):
+        return super().step(x, before)[0], self.start(len(x))
+
+
+class KeepsTheFirst(Convolution):
+    def step(self, x, before):
+        return super().step(x, before)[0], torch.cat([before, x], 1)[:, : self.reach]
+
+
+class GateFirst(GatedBlock):
+    def step(self, h, before):                           # A is the gate of B
+        wide, before = self.convolution.step(self.dropout(h), before)
+        return F.glu(wide.roll(wide.shape[-1] // 2, -1), -1), before
+
+
+def with_convolution(kind):
+    return type("Broken", (Convolutional,), {"broken": kind})
+
+
+class ConvolvesOverPads(Convolutional):
+    def encode(self, source):
+        memory = super().encode(source)
+        e = self._embedded(self.source_embedding, self.source_positions, source, torch.arange(source.shape[1]))
+        z = self.encoder_in(e)
+        for block in self.encoder:
+            z = block(z)
+        return memory._replace(keys=self.encoder_out(z))
+
+
+class ChangesMemory(Convolutional):
+    """A place to change what the encoder hands over."""
+
+    def encode(self, source):
+        memory = super().encode(source)
+        return self.change(memory, memory.mask.sum(1)[:, None, None])
+
+
+class CountsPadsInM(ChangesMemory):
+    def change(self, memory, m):
+        return memory._replace(values=memory.values * (memory.mask.shape[1] / m).sqrt())
+
+
+class SingleM(ChangesMemory):
+    def change(self, memory, m):                         # our own first version: the root of a whole number is float32
+        return memory._replace(values=memory.values * (m.sqrt().double() / m.double().sqrt()))
+
+
+class ValuesAreKeys(ChangesMemory):
+    def change(self, memory, m):
+        return memory._replace(values=memory.keys)
+
+
+class DividesGradient(ChangesMemory):
+    def change(self, memory, m):                         # right forward, and the encoder learns half as fast
+        return memory._replace(keys=memory.keys / 2 + memory.keys.detach() / 2,
+                               values=memory.values / 2 + memory.values.detach() / 2)
+
+
+class ConvolutionalAtPlaceZero(Convolutional):
+    def step(self, token, state, memory):
+        return super().step(token, state._replace(position=0 * state.position), memory)
+
+
+class ShowsTheLastLayer(Convolutional):
+    def _decode(self, *arguments, **named):
+        logits, state, maps = super()._decode(*arguments, **named)
+        return logits, state, maps[-1:]
+
+
 def counts_pads(logits, target_out):
     """The PyTorch tutorial's loss: no ignore_index."""
     return F.cross_entropy(logits.flatten(0, 1), target_out.flatten())
@@ -362,8 +456,29 @@ MUTANTS: dict[str, Mutant] = {
         partial(ForwardStateStarts, **_bahdanau), "torch_equivalence", "differ from plain torch cells"),
     "Cho without C at every step": Mutant(
         partial(ContextOnlyAtStart, **WIDTHS, context="every_step"), "torch_equivalence", "differ from plain torch"),
+    "decoder's windows are centred": Mutant(
+        with_convolution(SamePadding), "future_leak", "logits before it moved", origin='common: padding="same"'),
+    "zeros before the first word are ones": Mutant(
+        with_convolution(FilledWithPad), "torch_equivalence", "logits differ", origin="bentrevett notebook 5"),
+    "keeps no window when decoding": Mutant(
+        with_convolution(KeepsNothing), "parallel_equals_steps", "step by step differs"),
+    "keeps the oldest words of a window": Mutant(
+        with_convolution(KeepsTheFirst), "parallel_equals_steps", "step by step differs"),
+    "gates the wrong half": Mutant(with_convolution(GateFirst), "torch_equivalence", "logits differ"),
+    "convolves over pads": Mutant(
+        ConvolvesOverPads, "pad_invariance", "pads were added", origin="bentrevett notebook 5"),
+    "counts pads in √m": Mutant(CountsPadsInM, "pad_invariance", "logits moved"),
+    "takes √m in float32": Mutant(SingleM, "torch_equivalence", "logits differ"),
+    "values without the words": Mutant(ValuesAreKeys, "torch_equivalence", "logits differ"),
+    "divides the encoder's gradient": Mutant(
+        DividesGradient, "gradient_truth", "the loss moves by", origin="fairseq fconv, GradMultiply"),
+    "ConvS2S forgets its position when decoding": Mutant(
+        ConvolutionalAtPlaceZero, "parallel_equals_steps", "step by step differs", origin="d2l predict_step"),
+    "shows the last layer's map only": Mutant(
+        ShowsTheLastLayer, "torch_equivalence", "the map differs", origin="bentrevett notebook 5"),
 }
 
 SOUND: dict[str, Callable[[], Seq2Seq]] = {              # the mutants' bodies without the faults
     "attentive": Attentive, "with positions": Positioned, "two masked layers": MaskedInBothLayers,
+    "convolutional": Convolutional,
 }

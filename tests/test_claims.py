@@ -71,7 +71,11 @@ def test_numbers_and_chains(capsys):
     assert said(capsys, measured, "0.45 < a < 1", holds=False)[0] == "Did not hold"  # one seed is below
     assert said(capsys, measured, "b > a > 0.35", of=100)[0] == "Held"
     assert said(capsys, measured, "a > 0.39", of=20, holds=False)[1].endswith("is within the standard error)")
-    assert said(capsys, {"error": 2e-16}, "error < 1e-12") == ("Held", "error 2e-16 < 1e-12")
+    assert said(capsys, {"error": 2e-16}, "error < 1e-12") == ("Held", "error is at most rounding, below 1e-12")
+    assert said(capsys, {"error": 0.0}, "error < 1e-12") == ("Held", "error is at most rounding, below 1e-12")
+    assert said(capsys, {"error": 2e-9}, "error < 1e-12", holds=False)[1].startswith("error 2e-09 < 1e-12")
+    assert said(capsys, {"a": 0.1 + 0.2, "b": 0.3}, "a ~ b") == ("Held", "a 0.30 ~ b 0.30 (they are equal)")
+    assert said(capsys, {"error": 2e-4}, "error < 1e-3") == ("Held", "error 0.0002 < 1e-3")
     assert said(capsys, {"0.5": 1.0}, "0.5 > 0.7") == ("Held", "0.5 1 > 0.7")  # a name comes before a number
     assert said(capsys, {"12-16": 1, "-3": 2}, "-2 < 12-16") == ("Held", "-2 < 12-16 1")
 
@@ -184,3 +188,23 @@ def test_it_fails_without_asserts_too():
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "ClaimFailed" in done.stderr
     assert done.stdout == "Did not hold: One is two: one 1 > 2 (it is the other way round)\n"
+
+
+def test_the_standard_error_is_that_of_each_comparison_and_the_largest_is_said(capsys):
+    """In a chain every pair has its own; a number that was not measured has none, share or not."""
+    measured = {"low": [0.10, 0.11], "middle": [0.50, 0.51], "high": [0.98, 0.99]}
+    wide = 0.05  # sqrt(0.505 * 0.495 / 100)
+    for condition in ("0.01 < low < middle", "high > middle > low", "low < middle < high", "high > 0.9 > middle"):
+        assert said(capsys, measured, condition, of=100)[1].endswith(f"; standard error {wide:.2f}"), condition
+    assert said(capsys, measured, "high > 0.9", of=100)[1].endswith("; standard error 0.01")
+    assert said(capsys, {"high": 0.99}, "high > 0.975", of=100)[0] == "Held"  # 0.0099; that of 0.975 would be 0.0156
+    assert said(capsys, {"high": 0.99}, "high < 40", of=100)[0] == "Held"  # a number beside shares is no share
+    assert said(capsys, {"low": 0.02}, "low > 0.005", of=100)[0] == "Held"  # 0.014, not the 0.007 of the number
+    assert said(capsys, {"low": 0.02}, "low > 0.007", of=100, holds=False)[0] == "Did not hold"
+    assert said(capsys, {"a": 0.5, "b": 0.56, "c": 0.99}, "a < b < c", of=100)[0] == "Held"
+    assert said(capsys, {"a": 0.5, "b": 0.54, "c": 0.99}, "a < b < c", of=100, holds=False)[0] == "Did not hold"
+
+
+def test_exactly_the_standard_error_is_not_more_than_it(capsys):
+    assert said(capsys, {"a": 0.75, "b": 0.5}, "a > b", error=0.25, holds=False)[1].endswith("standard error)")
+    assert said(capsys, {"a": 0.75, "b": 0.5}, "a ~ b", error=0.25)[0] == "Held"

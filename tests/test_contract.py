@@ -16,6 +16,7 @@ from course_utils.proofs.tools import SIZES, sample
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 from course_utils.seq2seq.contract import take_rows
+from course_utils.seq2seq.convolutional import ConvolutionalSeq2Seq
 from course_utils.text.vocabulary import BEGIN, END
 
 BATCH = sample()
@@ -184,12 +185,14 @@ class NoMap(nn.Module):
     (NearTheDiagonal, ("attention_rows", "every_word_counts")),          # far words have no window, by its nature
     (NoMap, ("attention_rows",)),
 ])
-@pytest.mark.parametrize("kind", ["attentive", "Bahdanau"])
+@pytest.mark.parametrize("kind", ["attentive", "Bahdanau", "ConvS2S"])
 def test_other_plugs_keep_the_contract(plug, leave_out, kind):
     """`survives_saving` needs a name in PLUGS, `torch_equivalence` equations: a plug gets both in its notebook."""
     torch.manual_seed(0)
     if kind == "attentive":
         model = AttentiveSeq2Seq(**SIZES, d_embedding=5, d_hidden=8, attention=plug(8))
+    elif kind == "ConvS2S":
+        model = ConvolutionalSeq2Seq(**SIZES, d_embedding=6, d_hidden=8, n_encoder=2, n_decoder=2, attention=plug)
     else:
         widths = dict(d_embedding=5, d_hidden=8, d_attention=4, d_readout=4)
         model = BahdanauSeq2Seq(**SIZES, **widths, attention=Doubled(plug))

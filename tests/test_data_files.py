@@ -9,13 +9,15 @@ import pytest
 
 from course_utils import data_files, scoreboard
 from course_utils.attention import costs
-from course_utils.corpora import mini
+from course_utils.corpora import mini, wikipedia
 from course_utils.experiments.nb13 import real_sentence
 from course_utils.models import play_model
 
 ROOT = Path(__file__).resolve().parent.parent
 READERS = {"scoreboard": scoreboard.read, "costs": costs.measured, "model": play_model.load_play_model,
            "bank": real_sentence.load_real_sentences,
+           "articles": wikipedia.wikipedia_sentences, "similarities": wikipedia.word_similarities,
+           "analogies": wikipedia.analogy_questions,
            "corpus": mini.corpus_hash, "split": lambda: mini.load_split("valid")}  # fmt: skip
 
 

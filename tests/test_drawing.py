@@ -15,6 +15,7 @@ from course_utils.plots import architectures, style
 from course_utils.plots.architectures import (
     attention_decoder,
     decoder_orders,
+    hierarchy,
     masking,
     one_vector,
     recurrent_unrolled,
@@ -55,6 +56,9 @@ STAGED = {
     "projected, empty": (5, partial(self_attention_steps, LONG[:5], projections=True, asks=4)),
     "projected, one word": (5, partial(self_attention_steps, ["a"], projections=True)),
     "scaled": (6, scaled_dot_product),
+    "hierarchy": (5, partial(hierarchy, [WORDS[:3]] * 3, [[0.2, 0.5, 0.3]] * 3, [0.1, 0.8, 0.1], "a text")),
+    "hierarchy, symbols": (5, partial(hierarchy, [LONG[:3], LONG[3:4], LONG[4:]])),
+    "hierarchy, one word": (5, partial(hierarchy, [["a"]], label="a comedy of errors")),
     "encoder block": (4, transformer_block),
     "decoder block": (5, partial(transformer_block, "decoder")),
 }  # fmt: skip

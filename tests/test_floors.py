@@ -12,7 +12,7 @@ FLOORS = (  # floor, files and folders of course_utils that stand side by side
     ("1, idea 1: one socket, many plugs", {"attention"}),
     ("1, above", {"layers"}),
     ("2, idea 2: one contract, every translator", {"seq2seq"}),
-    ("3", {"training", "metrics", "scoreboard"}),
+    ("3", {"training", "schedules", "metrics", "scoreboard"}),
     ("3, above", {"models"}),
     ("3, beside", {"proofs"}),
     ("4", {"experiments"}),

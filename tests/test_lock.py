@@ -30,7 +30,7 @@ COMPUTERS = [  # (sys_platform, os_name, platform_system, platform_machine, Pyth
     (*computer, python)
     for computer in (("linux", "posix", "Linux", "x86_64"), ("linux", "posix", "Linux", "aarch64"),
                      ("darwin", "posix", "Darwin", "arm64"), ("win32", "nt", "Windows", "AMD64"))
-    for python in ("3.11.0", "3.11.9", "3.12.0", "3.13.0")
+    for python in ("3.11.0", "3.11.9", "3.12.0", "3.13.0", "3.14.0")
 ]  # fmt: skip
 
 

@@ -14,7 +14,9 @@ from course_utils.models.sampling import next_logits, sample
 from course_utils.models.tagger import Tagger, predict
 from course_utils.models.transformer_xl import TransformerXL
 from course_utils.proofs.models import build, modes_agree, prove
+from course_utils.seq2seq.beam import beam_search, exact_search
 from course_utils.seq2seq.decoding import evaluating, greedy
+from course_utils.seq2seq.sampling import sample as draw_sentences
 from course_utils.text.batches import make_batch
 from course_utils.text.vocabulary import Vocabulary
 from course_utils.widgets.tagging import states_and_probabilities
@@ -52,6 +54,15 @@ def of(model, measure):
 
 MEASURES = {  # name -> (model, what is called)
     "greedy": lambda: translators(lambda m, pairs, v: greedy(m, make_batch(pairs, *v).source).log_prob.tolist()),
+    "beam_search": lambda: translators(
+        lambda m, pairs, v: beam_search(m, make_batch(pairs, *v).source, 3).score.tolist()
+    ),
+    "exact_search": lambda: translators(
+        lambda m, pairs, v: exact_search(m, make_batch(pairs[:1], *v).source, max_steps=50)
+    ),
+    "draw a sentence": lambda: translators(
+        lambda m, pairs, v: draw_sentences(m, make_batch(pairs, *v).source, generator=rng()).tokens.tolist()
+    ),
     "evaluate": lambda: translators(lambda m, pairs, v: repr(evaluate(m, pairs, *v))),
     "forced_attention": lambda: translators(lambda m, pairs, v: [x.tolist() for x in forced_attention(m, pairs, *v)]),
     "predict": lambda: of(tagger(), lambda m: predict(m, SENTENCES, WORDS, WORDS)),

@@ -6,14 +6,17 @@ import os
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 from limits import finished
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, PngImagePlugin
 from refresh import execute, tidy
+
+import conftest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,11 +61,12 @@ def code(source: str, *tags: str) -> nbformat.NotebookNode:
     return new_code_cell(source.strip(), metadata={"tags": list(tags)} if tags else {})
 
 
+IGNORED = "nbval-ignore-output"
 GOOD = {
     "picture": [code(PICTURE)],
     "explorer": [code(PICTURE), code(EXPLORER)],
     "output_widget": [code(CAUGHT)],
-    "ignored": [code("import random\nprint(random.random())", "nbval-ignore-output"), code("print(1)")],
+    "ignored": [code("import random\nprint(random.random())", IGNORED), code("print(1)")],
     "predict": [code(PREDICT)],
     "text": [code("print('one line')\n1 + 1")],
 }
@@ -94,74 +98,91 @@ def reason(outputs: list, old: str, new: str) -> None:
     outputs[0].data["text/markdown"] = outputs[0].data["text/markdown"].replace(old, new)
 
 
+SPOILT = {  # what is done to a good cell: (whose, how, what the report then says; None: it must pass all the same)
+    "picture_encoded_anew": ("picture", lambda o: repaint(o, 0), None),
+    "picture_of_another_matplotlib": ("picture", lambda o: repaint(o, 60, "Matplotlib version1.0, x"), None),
+    "picture_6x6_pixels": ("picture", lambda o: repaint(o, 6), "0.030% of the pixels differ"),
+    "picture_missing": ("picture", lambda o: o[0].data.pop("image/png"), "0 stored pictures, 1 now"),
+    "picture_alt": ("picture", lambda o: o[0].metadata["image/png"].update(alt="another pattern"),
+                    "alt text 'another pattern' became 'a pattern'"),
+    "text_changed": ("text", lambda o: say(o, "one", "two"), "two line"),
+    "predict_reason": ("predict", lambda o: reason(o, "larger.", "smaller."), "It is smaller."),
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Every good notebook and every spoilt one, run by one nbval: {name of the notebook: (failed items, report)}."""
+    """(failed items of each notebook, report) of one nbval for all: a notebook of the good cells, one of the spoilt
+    ones (a kernel for each of them would cost a second), and those that fail as a whole."""
     folder = tmp_path_factory.mktemp("nbval")
-    good = {name: tidy(execute(new_notebook(cells=cells), folder)).cells for name, cells in GOOD.items()}
-    picture, text = good["picture"], good["text"]
-    spoilt = {
-        "picture_6x6_pixels": changed(picture, 0, lambda o: repaint(o, 6)),
-        "picture_encoded_anew": changed(picture, 0, lambda o: repaint(o, 0)),
-        "picture_of_another_matplotlib": changed(picture, 0, lambda o: repaint(o, 60, "Matplotlib version1.0, x")),
-        "picture_missing": changed(picture, 0, lambda o: o[0].data.pop("image/png")),
-        "picture_alt": changed(picture, 0, lambda o: o[0].metadata["image/png"].update(alt="another pattern")),
-        "text_changed": changed(text, 0, lambda o: say(o, "one", "two")),
-        "predict_reason": changed(good["predict"], 0, lambda o: reason(o, "larger.", "smaller.")),
-        "error_in_ignored": [code("1 / 0", "nbval-ignore-output"), *text],
+    done = iter(tidy(execute(new_notebook(cells=sum(GOOD.values(), [])), folder)).cells)
+    good = {name: [next(done) for _ in GOOD[name]] for name in GOOD}
+    spoilt = [changed(good[whose], 0, how)[0] for whose, how, _ in SPOILT.values()] + [code("1 / 0", IGNORED)]
+    spoilt += changed(good["text"], 0, lambda o: None)
+    for number, cell in enumerate(spoilt):
+        cell.id = f"spoilt-{number}"
+    for name, cells in {
+        "good": sum(good.values(), []),
+        "spoilt": spoilt,
         "nothing_compared": [new_code_cell("sum(range(10**6))", execution_count=None)],
         "only_ignored": good["ignored"][:1],
-    }
-    for name, cells in {**good, **spoilt}.items():
+    }.items():
         nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
     return nbval(folder, "-o", "notebook_floor=0.1")
 
 
-def nbval(folder: Path, *options: str) -> dict[str, tuple[list[str], str]]:
+def nbval(folder: Path, *options: str) -> tuple[dict[str, list[str]], str]:
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", str(ROOT / "pyproject.toml"), "--rootdir",
                str(folder), "-p", "no:cacheprovider", "--color=no", "-rfE", *options, str(folder)]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     report = finished(command, "nbval", seconds=600, cwd=folder, env=env).stdout
     failed = re.findall(r"^(?:FAILED|ERROR) (\w+)\.ipynb::(\S.*?)(?: - .*)?$", report, re.M)
     names = [path.stem for path in folder.glob("*.ipynb")]
-    return {name: ([item for book, item in failed if book == name], report) for name in names}
+    return {name: [item for book, item in failed if book == name] for name in names}, report
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_a_good_notebook_passes(run, name):
-    failed, report = run[name]
-    assert not failed, report
+def test_good_notebooks_pass(run):
+    failed, report = run
+    assert not failed["good"], report
 
 
-@pytest.mark.parametrize("name", ["picture_encoded_anew", "picture_of_another_matplotlib"])
-def test_equal_pixels_and_other_fonts_pass(run, name):
-    failed, report = run[name]
-    assert not failed, report
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_cell_fails_and_equal_pixels_and_other_fonts_pass(run, name):
+    failed, report = run
+    why = SPOILT[name][2]
+    assert (f"Cell {list(SPOILT).index(name)}" in failed["spoilt"]) == (why is not None), report
+    assert why is None or why in report
 
 
-@pytest.mark.parametrize(
-    ("name", "item", "why"),
-    [
-        ("picture_6x6_pixels", "Cell 0", "0.030% of the pixels differ"),
-        ("picture_missing", "Cell 0", "0 stored pictures, 1 now"),
-        ("picture_alt", "Cell 0", "alt text 'another pattern' became 'a pattern'"),
-        ("text_changed", "Cell 0", "two line"),
-        ("predict_reason", "Cell 0", "It is smaller."),
-        ("error_in_ignored", "Cell 0", "ZeroDivisionError"),
-        ("nothing_compared", "cost", "this notebook proves nothing"),
-        ("only_ignored", "cost", "this notebook proves nothing"),
-    ],
-)
-def test_a_spoilt_notebook_fails(run, name, item, why):
-    failed, report = run[name]
-    assert failed == [item], report
-    assert why in report
+def test_an_error_in_an_ignored_cell_fails_and_what_comes_after_it_is_compared(run):
+    failed, report = run
+    assert failed["spoilt"][-1] == f"Cell {len(SPOILT)}" and "ZeroDivisionError" in report, report
+
+
+@pytest.mark.parametrize("name", ["nothing_compared", "only_ignored"])
+def test_a_notebook_that_proves_nothing_fails(run, name):
+    failed, report = run
+    assert failed[name] == ["cost"] and report.count("this notebook proves nothing") >= 2, report
 
 
 def test_the_cost_of_each_notebook_is_reported(run):
-    report = run["text"][1]
-    assert re.search(r"^text +\d+\.\d +ok +1/1$", report, re.M), report
-    assert re.search(r"^ignored +\d+\.\d +ok +1/2$", report, re.M), report
+    assert re.search(r"^good +\d+\.\d +ok +7/8$", run[1], re.M), run[1]
+    assert re.search(r"^only_ignored +\d+\.\d +ok +0/1$", run[1], re.M), run[1]
+
+
+def test_what_takes_long_comes_first():
+    files = [f"tests/{conftest.ALONE[0]}::x", "notebooks/06.ipynb", "tests/test_widgets.py", "tests/test_order.py"]
+    assert [conftest.cost(file) for file in files] == [3, 2, 1, 0]
+    assert all((ROOT / "tests" / name).exists() for name in conftest.ALONE + conftest.SLOW)
+
+
+def test_idle_time_is_said():
+    def ran(process: str, start: float, stop: float) -> SimpleNamespace:
+        node = SimpleNamespace(gateway=SimpleNamespace(id=process))
+        return SimpleNamespace(node=node, start=start, stop=stop, duration=stop - start)
+
+    reports = [ran("gw1", 101, 103), ran("gw0", 100, 104), ran("gw0", 104, 110)]
+    assert conftest.idle(reports) == "10 s of tests; idle: gw0 0 s, gw1 8 s" and conftest.idle([object()]) == ""
 
 
 @pytest.mark.parametrize(
@@ -172,7 +193,7 @@ def test_the_cost_of_each_notebook_is_reported(run):
     ],
 )
 def test_too_much_and_too_little_fail(tmp_path, options, why):
-    cells = [code("print('one line')")]
-    nbformat.write(tidy(execute(new_notebook(cells=cells), tmp_path)), tmp_path / "a.ipynb")
-    failed, report = nbval(tmp_path, *options)["a"]
-    assert failed == ["cost"] and why in report, report
+    cell = new_code_cell("print('one line')", execution_count=1, outputs=[new_output("stream", text="one line\n")])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    failed, report = nbval(tmp_path, *options)
+    assert failed["a"] == ["cost"] and why in report, report

@@ -2,12 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import hygiene
 import nbformat
 import pytest
-from hygiene import CHECKS, OLD, Book, class_minutes
+from hygiene import CHECKS, GUARD, OLD, Book, class_minutes
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from refresh import METADATA, WIDGET, comparable, execute, main, refreshed, tidy
 
@@ -75,10 +77,11 @@ def good() -> nbformat.NotebookNode:
     cells = [
         text(f"# 99 · A notebook\n\nWhat is asked?\n\n**Objectives** one\n\n{times}\n\n**Prerequisites** none"),
         text("## 1 · A sum · 22 min\n\nTwo numbers become one."),
-        code("import torch\nfrom course_utils import plots, widgets\nprint(1)", says("1\n")),
+        code(f"{GUARD}\nimport torch\nfrom course_utils import plots, widgets\nprint(1)", says("1\n"),
+             tags=["hide-input"], jupyter={"source_hidden": True}),
         text("![a sum of two numbers](sum.png)"),
         code("plots.show(figure, alt='A line that rises')", picture("[figure] A line that rises")),
-        code("model = train(1)", says("loss 0.123\n"), tags=["nbval-ignore-output"]),
+        code("model = train(1)\nprint(model.loss)", says("loss 0.123\n"), tags=["nbval-ignore-output"]),
         code("claim('It has learnt', {'loss': model.loss}, 'loss < 1')", says("Held: It has learnt: loss 0.12 < 1\n")),
         code("widgets.bottleneck()", picture("<Explorer>", **{"image/png": {"alt": "the bottleneck by length"}})),
         *(cell for k in (1, 2) for cell in exercise(k, "in class")),
@@ -150,9 +153,13 @@ FAULTS = [  # the check that must speak, what is done to the cells of the good n
     ("known_tags", lambda cells: cells[2].metadata.update(tags=["nbval-skip"]), "nbval-skip"),
     ("no_nbval_comments", replace(2, "print(1)", "print(1)  # NBVAL_IGNORE_OUTPUT - random"), "comment"),
     ("semicolons", replace(2, "print(1)", "print(1);"), "assign to _"),
-    ("length", replace(2, "print(1)", "print(1)\n" + "x = 1\n" * 14 + "y = 2"), "16 lines"),
+    ("length", replace(5, "train(1)", "train(1)\n" + "x = 1\n" * 13 + "y = 2"), "16 lines"),
     ("imports", replace(4, "plots.show", "import os\nplots.show"), "first code cell"),
     ("imports", replace(9, "    return ...", "    from math import pi\n    return ..."), "first code cell"),
+    ("guarded", replace(2, "pip install", "pip3 install"), "lines of hygiene.GUARD"),
+    ("guarded", lambda cells: cells[2].update(source="import torch\n" + cells[2].source), "lines of hygiene.GUARD"),
+    ("guarded", lambda cells: cells[2].metadata.pop("jupyter"), "must be folded"),
+    ("guarded", lambda cells: cells[2].metadata.pop("tags"), "must be folded"),
     ("asserted", replace(6, "claim(", "print("), "must claim"),
     ("asserted", lambda cells: move(cells, 6, 7), "must claim"),  # an output that is compared comes first
     ("exercises", lambda cells: cells.__delitem__(slice(20, 24)), "3 exercises; 4 to 6"),
@@ -224,7 +231,7 @@ def test_what_a_claim_a_fold_or_an_exercise_holds_is_allowed():
     cells[6].metadata.update(tags=["hide-input"])
     cells[8].source += "word " * 900  # an exercise states its own minutes
     cells[9].source += "\nx = 1" * 10
-    cells[2].source = f"from math import (\n{'    pi,' * 30}\n)\n" + "import torch\n" * 40 + cells[2].source
+    cells[2].source += f"\nfrom math import (\n{'    pi,' * 30}\n)\n" + "import torch\n" * 40
     cells[16].source += f"\n\n<details><summary>More</summary>{'word ' * 900}</details>\n\n"
     cells[17].outputs[0].data["text/markdown"] = f"<details><summary>The code</summary>{'x = 1' * 100}</details>"
     cells[17].outputs[0].data["text/plain"] = "x = 1\n" * 100
@@ -245,6 +252,19 @@ def test_a_first_edition_keeps_to_what_it_was_written_for(monkeypatch):
         assert any(words in problem for problem in problems(notebook)["sections"])
         cells[3].source += f"\n\n{line}"
     assert problems(notebook) == {}
+
+
+@pytest.mark.parametrize("path", BOOKS[:1], ids=lambda path: path.stem)
+def test_where_the_package_is_missing_the_first_cell_says_what_to_run(path, tmp_path):
+    """In a Python that has the standard library alone, as a Colab has no course_utils. GUARD is the same everywhere."""
+    (_, first), *_ = Book.read(path).code
+    command = [sys.executable, "-I", "-S", "-c", first.source]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    kind, _, sentence = done.stderr.splitlines()[-1].partition(": ")
+    assert done.returncode == 1 and kind == "ModuleNotFoundError"
+    assert sentence.startswith("This notebook needs the rest of the course")
+    assert "clone its repository" in sentence and "pip install --editable ." in sentence and "start.py" in sentence
+    assert "No module named" not in done.stderr
 
 
 def test_foreign_metadata_is_seen():

@@ -15,12 +15,14 @@ def elsewhere(monkeypatch):
     """Make the package seem to be at a folder, or nowhere."""
 
     def put(folder):
+        plays.raw_plays.cache_clear()
         plays.read_plays.cache_clear()
         found = None if folder is None else SimpleNamespace(submodule_search_locations=[str(folder)])
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
 
     yield put
     monkeypatch.undo()
+    plays.raw_plays.cache_clear()
     plays.read_plays.cache_clear()
 
 
@@ -65,6 +67,12 @@ def test_the_vocabulary_is_that_of_the_training_plays():
     assert set(words.words[4:]) == {c for c, n in counted.items() if n >= plays.RARE}
     assert words.words[4] == " " and words.encode(["7"]) == [UNK] and len(words.words) == 67
     assert len(plays.plays_hash()) == 12
+
+
+def test_the_symbols_of_the_plays_stand_in_the_order_of_the_training_text():
+    text = plays.load_text("train")
+    counts = {symbol: text.count(symbol) for symbol in plays.play_vocabulary().words[4:]}
+    assert list(counts) == sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
 
 
 def test_a_sentence_when_the_package_is_missing(elsewhere):

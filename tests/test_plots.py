@@ -16,11 +16,12 @@ from matplotlib.colors import to_rgb
 from course_utils import plots
 from course_utils.experiments.nb16.pieces import PIECES
 from course_utils.plots import buckets as bucket_plots
+from course_utils.plots import hierarchy, long_memory, positions, race, self_attention, sparse, style, transformer
 from course_utils.plots import kernels as kernel_plots
-from course_utils.plots import long_memory, positions, race, self_attention, sparse, style, transformer
 from course_utils.plots import scores as score_plots
 from course_utils.plots import training as recipe
 from course_utils.plots.attention import STAGES, AttentionStep
+from course_utils.plots.beam import BeamFilm, Grown, beam_frame, beam_widths, by_distance, share_curves
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
 from course_utils.plots.normalisation import beside_neighbours, cells_together, scale_by_layer
 from course_utils.plots.steering import Steered
@@ -283,6 +284,17 @@ def score_figures():
 FIGURES |= dict(score_figures())
 
 
+def document_figures():
+    for n, T, by, most in ((1, 1, "words", 10), (8, 9, "both", 10), (30, 40, "words", 6)):
+        read = hierarchy.Reading([words(T)] * n, weights(n, T), weights(1, n)[0], gold=(0, (0,)), without=n - 1)
+        yield f"document {n}", lambda r=read, b=by, m=most: hierarchy.document_map(r, by=b, most=m, title="A text")
+    nothing = hierarchy.Reading([words(3)] * 2, [[0.0] * 3] * 2, [0.0, 0.0])
+    yield "document, nothing", lambda: hierarchy.document_map(nothing)
+
+
+FIGURES |= dict(document_figures())
+
+
 def bucket_figures():
     """Notebook 21."""
     points = np.array([[1.0, 0.2], [0.9, 0.5], [-0.2, 1.0], [-1.0, -0.3]])
@@ -397,6 +409,27 @@ def position_figures():
 
 
 FIGURES |= dict(position_figures())
+
+
+def beam_figures():
+    def film(steps: int, k: int) -> BeamFilm:
+        first = tuple(Grown(WORDS[j], 0, "−2.3", j < k) for j in range(3))
+        later = tuple(Grown(WORDS[j], parent, "−12.3", j == 0, parent == 0) for parent in range(k) for j in range(3))
+        return BeamFilm(k, (first, *[later] * (steps - 1)))
+
+    for k, steps in ((1, 1), (2, 2), (3, 9)):
+        played = film(steps, k)
+        for at in sorted({0, 1, 2 * steps - 2, 2 * steps - 1}):
+            yield f"beam of {k}, {steps} steps, frame {at}", lambda f=played, at=at: beam_frame(f, at, "a line")
+    panels = {"length ratio": {"α = 0": runs(0.7, 1.0, 4), "α = 1": runs(0.9, 1.0, 4)},
+              "mean log p": {"α = 0": runs(-6, -10, 4)}, "BLEU": {"α = 0": runs(14, 15, 4)}}  # fmt: skip
+    yield "beam widths", lambda: beam_widths(panels, (1, 2, 5, 20))
+    costs = {"teacher forcing": runs(0, 3, 6), "linear": runs(0, 1, 6)}
+    yield "cost of a mistake", lambda: by_distance(costs, ylabel="cost in nats")
+    yield "schedules", lambda: share_curves({"linear": np.linspace(1, 0, 50), "sigmoid": np.linspace(1, 0.01, 50) ** 3})
+
+
+FIGURES |= dict(beam_figures())
 
 
 def transformer_figures():

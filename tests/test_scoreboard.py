@@ -354,9 +354,9 @@ def test_recipes_are_checked():
 
 
 def test_the_command_line_works():
-    words = [sys.executable, "-m", "benchmarks.scoreboard", "--list"]
-    done = finished(words, "the list of all runs", cwd=ROOT, check=True)
-    assert len(done.stdout.splitlines()) == sum(len(recipe.seeds) for recipe in RECIPES)
+    words = [sys.executable, "-m", "benchmarks.scoreboard", "--list", "--only", "07/*"]  # all of them: the first test
+    done = finished(words, "the list of runs", cwd=ROOT, check=True)
+    assert len(done.stdout.splitlines()) == sum(len(recipe.seeds) for recipe in RECIPES if recipe.notebook == "07") > 1
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

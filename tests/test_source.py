@@ -278,3 +278,21 @@ def test_whatever_is_cut_out_of_the_package_is_still_python_and_does_the_same():
 
 def _described(statement):
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+@pytest.mark.parametrize(
+    ("statement", "door"),
+    [
+        ("check_widths(d=d)", True), ("self.check_source(x)", True), ("_check(x)", True), ("self._check_ids(x)", True),
+        ("checks.check_equal(x)", True), ("checkpoint(x)", False), ("checked(x)", False), ("self.recheck_(x)", False),
+        ("unchecked(x)", False), ("mask = check_source(x)", False), ("return check_source(x)", False),
+        ("await_check(x)", False), ("if x:\n    raise ValueError", True), ("if x:\n    checkpoint(x)", False),
+        ("if x:\n    check_x(x)\nelse:\n    raise ValueError", True), ("if x:\n    raise ValueError\nelse:\n    y = 1",
+        False), ("for y in x:\n    check_x(y)", True), ("for y in x:\n    check_x(y)\nelse:\n    z = 1", False),
+        ("for y in x:\n    use(y)", False), ("while x:\n    check_x(x)", False), ("raise ValueError", False),
+        ("if x:\n    y = 1\n    raise ValueError", True), ("if x:\n    return 1", False),
+    ],
+)  # fmt: skip
+def test_what_is_a_door(statement, door):
+    (node,) = ast.parse(f"def f():\n{textwrap.indent(statement, '    ')}").body[0].body
+    assert source._only_checks(node) == door

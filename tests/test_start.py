@@ -346,6 +346,13 @@ def test_the_first_start_sets_up_and_the_next_knows_it(course):
     assert course.asked[-1][-1] == ".[test,pretrained]" and start.ready("course", "pretrained")
 
 
+def test_one_part_of_another_make_is_not_ready(course):
+    start.set_up("course", "test")
+    (course.root / ".venv/test.stamp").write_text("of yesterday")
+    assert start.ready("course") and not start.ready("test")
+    assert not start.ready("course", "test") and not start.ready("test", "course")
+
+
 def test_a_second_start_starts_no_python(course, monkeypatch):
     start.set_up("course")
     monkeypatch.setattr(start.subprocess, "run", None)
@@ -659,6 +666,13 @@ def test_what_programs_inherit(monkeypatch):
     assert env["PATH"].split(os.pathsep)[0] == str(start.PYTHON.parent)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert start.course_environment()["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONDONTWRITEBYTECODE"])
+def test_what_would_lead_the_environments_python_astray_is_not_inherited(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PYTHONWARNINGS", "default")  # the reader's own, harmless
+    assert name not in start.course_environment() and start.course_environment()["PYTHONWARNINGS"] == "default"
 
 
 @pytest.fixture

@@ -258,3 +258,13 @@ def test_predictions_come_back_in_order():
     model.train()
     predict(model, SENTENCES, WORDS, TAGS)
     assert model.training
+
+
+@pytest.mark.parametrize("label", range(len(TAGS)))
+def test_every_word_gets_a_label_whatever_it_is(label):
+    """A hardly trained tagger may say PAD, BEGIN or END: its answer is as long as the sentence all the same."""
+    model = Tagger("word", len(WORDS), len(TAGS))
+    with torch.no_grad():
+        model.output.bias[label] = 1e6
+    said = predict(model, SENTENCES, WORDS, TAGS)
+    assert said == [(TAGS.words[label],) * len(sentence.source) for sentence in SENTENCES]

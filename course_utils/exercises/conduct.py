@@ -40,7 +40,7 @@ def own_session() -> Iterator[None]:
         warnings.simplefilter("ignore")
         torch.set_default_dtype(torch.float32)
         if device.type != "cpu":
-            torch.set_default_device("cpu")
+            torch.set_default_device(None)
         torch.default_generator.manual_seed(0)
         random.seed(0)
         np.random.seed(0)
@@ -48,15 +48,15 @@ def own_session() -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype(dtype)
-            if torch.get_default_device() != device:
-                torch.set_default_device(device)
+            if torch.get_default_device() != device:  # None, not "cpu": that would slow down every call of torch
+                torch.set_default_device(None if device.type == "cpu" else device)
             random.setstate(states[0])
             np.random.set_state(states[1])
 
 
 # --- prohibitions -----------------------------------------------------------------------------------------------------
 
-_MATRIX_PRODUCTS = "__matmul__ __rmatmul__ matmul mm bmm mv einsum tensordot linear addmm dot inner chain_matmul"
+_MATRIX_PRODUCTS = "__rmatmul__ matmul mm bmm mv einsum tensordot linear addmm dot inner chain_matmul"
 FORBIDDEN = {  # what a task may forbid -> the functions by which torch does it
     "autograd": "backward grad jacobian hessian vjp jvp make_dual grad_and_value",
     "nn.LSTM": "lstm lstm_cell",
@@ -65,7 +65,7 @@ FORBIDDEN = {  # what a task may forbid -> the functions by which torch does it
     "F.layer_norm": "layer_norm native_layer_norm group_norm native_group_norm instance_norm",
     "F.batch_norm": "batch_norm native_batch_norm instance_norm",
     "scaled_dot_product_attention": "scaled_dot_product_attention multi_head_attention_forward",
-    "clip_grad_norm_": "clip_grad_norm_ clip_grads_with_norm_",
+    "clip_grad_norm_": "clip_grad_norm_ _clip_grads_with_norm_",
     "F.one_hot": "one_hot",
     "`@`": _MATRIX_PRODUCTS,
 }
@@ -126,7 +126,7 @@ def forbidden(names: Iterable[str] = (), table: Sequence[int] = ()) -> Iterator[
             sys.setprofile(profile)
         yield said
     for used, name in watch.used[:1] or calls[:1]:
-        used = "`@`" if used.strip("_r") == "matmul" else used
+        used = "`@`" if used.strip("_r") == "matmul" else used.lstrip("_")
         without = f"without {name}" if name == PACKAGE else "without it" if used == name else f"without {name}"
         said.append(f"your function uses {used}; this task is to be solved {without}.")
     if watch.table:

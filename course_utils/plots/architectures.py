@@ -3,8 +3,8 @@
 In all of them B is the batch, S and T are the source's and the target's length, H is the width of a recurrent state, D
 of a Transformer's vectors, d of one head; α is a score, a a weight, C (or o) a context. `stage=1 … n` draws as far as
 that step, what is new strong and what was there before pale; without a stage everything is there.
-Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 08: `decoder_orders`. 13:
-`self_attention_steps`, `scaled_dot_product`, `masking`. 16: `transformer_block`.
+Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 08: `decoder_orders`. 11: `hierarchy`.
+13: `self_attention_steps`, `scaled_dot_product`, `masking`. 16: `transformer_block`.
 """
 
 from collections.abc import Sequence
@@ -556,6 +556,100 @@ def transformer_block(kind: str = "encoder", *, stage: int | None = None) -> Fig
     d.block(inside, pad=0.17, times="× N")
     d.arrow(below.top, d.text(x, y + 0.72, f"to the next block  (B, {letter}, D)").bottom)
     return d.figure
+
+
+# --- words, sentences, document ---------------------------------------------------------------------------------------
+
+HIERARCHY = ("words are read", "words are weighed", "sentences are read", "sentences are weighed", "the class")
+
+
+@styled
+def hierarchy(
+    sentences: Sequence[Sequence[str]], of_words=None, of_sentences: Sequence[float] | None = None,
+    label: str = "class", *, stage: int | None = None,
+) -> Figure:  # fmt: skip
+    """A hierarchical attention network on a document of up to 3 sentences of up to 3 words: both levels are built
+    alike. Stages: see HIERARCHY.
+
+    `of_words`: a row of weights for each sentence, `of_sentences`: one for each; symbols stand where they are None.
+    """
+    check_stage(stage, HIERARCHY)
+    check_words(sentences, most=3)
+    for sentence in sentences:
+        check_words(sentence, most=3)
+    n = len(sentences)
+    if of_sentences is not None and len(of_sentences) != n or of_words is not None and len(of_words) != n:
+        raise ValueError(f"{n} sentences need {n} weights, and {n} rows of weights for their words.")
+    d = Drawing(8.0, 6.0, stage)
+    left, right, x_query, x_note = 1.08, 6.62, 0.5, 6.7
+    block, pitch = (right - left) / n, min(0.62, (right - left) / n / 3)
+    centres = left + block * (np.arange(n) + 0.5)
+    y_word, y_h, y_bus, y_a, y_s, y_hs, y_bus_s, y_as, y_v = 0.16, 0.78, 1.2, 1.6, 2.5, 3.2, 3.64, 4.04, 5.1
+    rows, tops = [], []
+    d.part(1)
+    for x, sentence in zip(centres, sentences, strict=True):
+        xs = x + pitch * (np.arange(len(sentence)) - (len(sentence) - 1) / 2)
+        row = _both_ways(d, xs, y_h, 0.38)
+        for word, state in zip(sentence, row, strict=True):
+            d.arrow(d.text(state.x, y_word, fitted(word, pitch - 0.04)).top, state.bottom)
+        rows.append(row)
+    d.part(2)
+    cell = (min(0.5, pitch - 0.06), 0.28)
+    for k, row in enumerate(rows):
+        values = None if of_words is None else _row(of_words[k], 1, len(row), "of_words")
+        weights = [_weight(d, state, y_a, cell, "a", values, j) for j, state in enumerate(row)]
+        tops.append(([w.top for w in weights], values))
+    _asks(d, x_query, y_bus, rows, [y_a - cell[1] / 2], cell, "words")
+    d.part(3)
+    found = [d.state(float(x), y_s, f"s{sub(k)}", role="attention") for k, x in enumerate(centres, 1)]
+    for vector, (ports, values) in zip(found, tops, strict=True):
+        d.fan(ports, vector.bottom, values)
+    upper = _both_ways(d, centres, y_hs, 0.62)
+    for vector, state in zip(found, upper, strict=True):
+        d.arrow(vector.top, state.bottom)
+    d.part(4)
+    values = None if of_sentences is None else _row(of_sentences, 1, n, "of_sentences")
+    weights = [_weight(d, state, y_as, (0.5, 0.28), "a", values, j) for j, state in enumerate(upper)]
+    _asks(d, x_query, y_bus_s, [upper], [y_as - 0.14], (0.5, 0.28), "sentences")
+    d.part(5)
+    document = d.state(float(centres.mean()), y_v, "v", role="attention")
+    d.fan([w.top for w in weights], document.bottom, values)
+    wide = min(1.9, text_size(label, SMALL)[0] + 0.24)
+    d.arrow(document.top, d.box(document.x, 5.72, wide, 0.36, fitted(label, wide - 0.06), role="output").bottom)
+    for part, y, said in (
+        (1, y_h, "words' states\n(B, S, T, 2H)"), (2, y_a, "weights\n(B, S, T)"), (3, y_s, "sentences\n(B, S, 2H)"),
+        (4, y_as, "weights\n(B, S)"), (5, y_v, "document\n(B, 2H)"),
+    ):  # fmt: skip
+        d.part(part)
+        d.text(x_note, y, said, ha="left")
+    return d.figure
+
+
+def _both_ways(d: Drawing, xs, y: float, wide: float) -> list[Node]:
+    """The states of a bidirectional network: each is tied to the next one and to the one before."""
+    states = [d.box(float(x), y, wide, 0.42, "h", role="encoder", size=NORMAL) for x in xs]
+    for a, b in zip(states[:-1], states[1:], strict=True):
+        d.arrow(a.at(1, 0.72), b.at(0, 0.72), lw=1.0)
+        d.arrow(b.at(0, 0.28), a.at(1, 0.28), lw=1.0)
+    return states
+
+
+def _weight(d: Drawing, state: Node, y: float, cell, letter: str, values, j: int) -> Node:
+    """A cell with a weight above the state that it belongs to."""
+    said = letter + sub(j + 1) if values is None else number(values[j])
+    node = d.vector(state.x, y, [said], role="attention", cell=cell)
+    d.arrow(Port(state.x + 0.07, state.top.y, state), Port(state.x + 0.07, node.bottom.y, node), lw=1.2)
+    return node
+
+
+def _asks(d: Drawing, x: float, y: float, rows: Sequence[Sequence[Node]], ends, cell, of: str) -> None:
+    """The learnt query of a level asks all of its states."""
+    query = d.box(x, y, 0.92, 0.5, f"query\nof {of}" if of == "words" else "query of\nsentences", role="query")
+    last = rows[-1][-1].x - 0.07
+    d.arrow(query.right, (last, y), head=False, colour=ASKS["colour"], lw=1.6)
+    for state in (state for row in rows for state in row):
+        target = Node(state.x, ends[0] + cell[1] / 2, *cell)
+        d.arrow((state.x - 0.07, y), target.at(0.5 - 0.07 / cell[0], 0), colour=ASKS["colour"], lw=1.6)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from course_utils.plots.style import (
     SMALL,
     VERMILLION,
     label_line_ends,
+    line,
     new_figure,
     styled,
     text_on,
@@ -74,7 +75,7 @@ def lsh_view(points, labels, arrows, nearest, recall: Sequence[float], seen: Seq
     plane = figure.add_axes((0.01, 0.04, 0.44, 0.86))
     for i, j in enumerate(np.asarray(nearest)):
         met = labels[i] == labels[j]
-        plane.plot(*points[[i, j]].T, color="black" if met else VERMILLION, lw=2 if met else 1, ls="-" if met else ":")
+        line(plane, *points[[i, j]].T, color="black" if met else VERMILLION, lw=2 if met else 1, ls="-" if met else ":")
     _plane(plane, points, labels, arrows)
     plane.set_title(f"round {at}: arrows own buckets", fontsize=SMALL)
     axes = figure.add_axes((0.54, 0.15, 0.27, 0.7))

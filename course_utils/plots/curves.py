@@ -19,6 +19,7 @@ from course_utils.plots.style import (
     PALE,
     SERIES,
     SMALL,
+    fixed,
     label_line_ends,
     new_figure,
     styled,
@@ -140,6 +141,7 @@ def bars_with_seeds(
     axes = figure.add_axes((left, 0.72 / height, 0.88 - left, row * len(values) / height))
     most = max(max(map(float, v)) for v in values.values())
     right = limit if limit is not None else most * 1.05
+    fixed(axes)
     for i, seeds in enumerate(values.values()):
         seeds = np.asarray(seeds, dtype=float)
         middle = float(np.mean(seeds))
@@ -228,6 +230,7 @@ def draw_probability_bars(axes, words, before, after=None, *, names=("before", "
     both = [(before, PALE, "//", GREY)] + ([(after, BLUE, None, BLUE)] if after is not None else [])
     thick = 0.8 / len(both)
     rows = np.arange(len(words))
+    fixed(axes)
     for k, (values, colour, hatch, edge) in enumerate(both):
         y, p = rows + (k - (len(both) - 1) / 2) * thick, [float(values.get(word, 0.0)) for word in words]
         axes.barh(y, p, height=thick * 0.92, color=colour, hatch=hatch, edgecolor=edge, lw=0.8)

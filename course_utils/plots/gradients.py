@@ -17,6 +17,7 @@ from course_utils.plots.style import (
     SERIES,
     SMALL,
     VERMILLION,
+    fixed,
     label_line_ends,
     new_figure,
     styled,
@@ -156,6 +157,7 @@ def next_symbols(
     best = sorted(probabilities, key=lambda s: (-probabilities[s], s))[:most]
     axes = figure.add_axes((0.105, 0.04, 0.26, 0.82), title=title)
     values = [probabilities[symbol] for symbol in best]
+    fixed(axes)
     axes.barh(range(len(best)), values, color=BLUE, alpha=0.55, edgecolor="black", lw=0.8)
     for i, value in enumerate(values):
         axes.text(value + 0.02, i, f"{value:.2f}", va="center", fontsize=SMALL)

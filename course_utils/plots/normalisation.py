@@ -19,6 +19,7 @@ from course_utils.plots.style import (
     SKY,
     SMALL,
     canvas_in_inches,
+    fixed,
     label_line_ends,
     new_figure,
     styled,
@@ -129,6 +130,7 @@ def beside_neighbours(
 
 def _pairs(axes: Axes, before: np.ndarray, after: np.ndarray, most: float) -> None:
     at = np.arange(len(before))
+    fixed(axes)
     axes.bar(at - 0.2, before, width=0.38, color=PALE, hatch="//", edgecolor=GREY, lw=0.8)
     axes.bar(at + 0.2, after, width=0.38, color=BLUE)
     axes.axhline(0, color=GREY, lw=0.8)

@@ -18,6 +18,7 @@ from course_utils.plots.style import (
     SERIES,
     SMALL,
     VERMILLION,
+    fixed,
     ink,
     label_line_ends,
     new_figure,
@@ -69,6 +70,7 @@ def cost_bars(
     height = 1.3 + 0.36 * len(ordered)
     figure = new_figure(8.0, height)
     axes = figure.add_axes((0.30, 0.72 / height, 0.58, 0.36 * len(ordered) / height))
+    fixed(axes)
     for i, (_, share) in enumerate(ordered):
         start, end = sorted((1.0, share))
         axes.barh(i, end - start, left=start, height=0.66, color=BLUE if share < 1 else VERMILLION, alpha=0.75)

@@ -22,6 +22,7 @@ from course_utils.plots.style import (
     SMALL,
     VERMILLION,
     canvas_in_inches,
+    fixed,
     ink,
     new_figure,
     styled,
@@ -240,6 +241,7 @@ def saturation(scores: np.ndarray, d: int) -> Figure:
         weights = np.exp(e - e.max())
         weights /= weights.sum()
         axes = figure.add_axes((0.10, 0.60 - 0.46 * k, 0.87, 0.29))
+        fixed(axes)
         axes.bar(np.arange(1, len(e) + 1), weights, color=colour, alpha=0.8, edgecolor="black", lw=0.6)
         axes.set(xlim=(0.3, len(e) + 0.7), ylim=(0, 1.0), yticks=[0, 0.5, 1])
         axes.set_xticks(range(1, len(e) + 1), [""] * len(e) if k == 0 else [str(j) for j in range(1, len(e) + 1)])

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from course_utils.plots.style import (
     BLUE,
@@ -17,6 +19,7 @@ from course_utils.plots.style import (
     PALE,
     SMALL,
     VERMILLION,
+    line,
     new_figure,
     styled,
 )
@@ -34,8 +37,8 @@ def _cells(axes: Axes, colours: np.ndarray) -> None:
     n = len(colours)
     axes.imshow(colours, interpolation="nearest", aspect="equal")
     for at in np.arange(n + 1) - 0.5:
-        axes.axhline(at, color="white", lw=0.6)
-        axes.axvline(at, color="white", lw=0.6)
+        line(axes, [-0.5, n - 0.5], [at, at], color="white", lw=0.6)
+        line(axes, [at, at], [-0.5, n - 0.5], color="white", lw=0.6)
     axes.set(xticks=[], yticks=[], xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
     axes.spines[:].set_visible(False)
 
@@ -72,12 +75,15 @@ def reach_view(reach, at: int, *, title: str = "") -> Figure:
     height = 0.85 + 0.42 * levels
     figure = new_figure(8.0, height)
     axes = figure.add_axes((0.13, 0.4 / height, 0.7, 0.42 * levels / height))
+    cells, colours = [], []
     for level, seen in enumerate(reach[::-1]):                            # words first, the last layer on top
         chosen = VERMILLION if level == levels - 1 else BLUE
-        axes.bar(np.arange(n), 0.8, bottom=level - 0.4, width=0.82, color=[chosen if x else PALE for x in seen])
+        cells += [Rectangle((place - 0.41, level - 0.4), 0.82, 0.8) for place in range(n)]
+        colours += [chosen if x else PALE for x in seen]
         axes.text(-0.9, level, f"layer {level}" if level else "words", ha="right", va="center", fontsize=SMALL)
         many = int(seen.sum())
         axes.text(n, level, f"{many} place{'s' * (many != 1)}", va="center", fontsize=SMALL, color=GREY)
+    axes.add_collection(PatchCollection(cells, facecolors=colours), autolim=False)
     axes.set(xlim=(-0.6, n - 0.4), ylim=(-0.5, levels - 0.5), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.text(at, -0.6, f"{at}", ha="center", va="top", fontsize=SMALL, color=GREY)

@@ -28,6 +28,7 @@ from course_utils.plots.style import (
     canvas_in_inches,
     ink,
     label_line_ends,
+    line,
     new_figure,
     styled,
 )
@@ -96,7 +97,7 @@ def _diagram(axes: Axes, missing: str | None) -> None:
         _arrow(axes, left, 0.22, 0.3)
         sum_at = 1.17
         _plus(axes, left, sum_at, False)
-        axes.plot([left + WIDE / 2] * 2, [0.74, sum_at - 0.1], color="black", lw=1.2)
+        line(axes, [left + WIDE / 2] * 2, [0.74, sum_at - 0.1], color="black", lw=1.2)
         axes.text(left + WIDE / 2 + 0.16, sum_at, "position", va="center", fontsize=SMALL,
                   color=VERMILLION if missing == "positions" else "black")  # fmt: skip
         if missing == "positions":
@@ -109,17 +110,17 @@ def _diagram(axes: Axes, missing: str | None) -> None:
             came = y + TALL / 2 + 0.21
         tops.append(came)
         _strip(axes, left, came + 0.17, "norm", missing == "norms")
-    axes.plot([LEFT + WIDE / 2] * 2, [tops[0], tops[0] + 0.09], color="black", lw=1.2)
-    axes.plot([RIGHT + WIDE / 2] * 2, [tops[1], tops[1] + 0.09], color="black", lw=1.2)
+    line(axes, [LEFT + WIDE / 2] * 2, [tops[0], tops[0] + 0.09], color="black", lw=1.2)
+    line(axes, [RIGHT + WIDE / 2] * 2, [tops[1], tops[1] + 0.09], color="black", lw=1.2)
     top, x = tops[0] + 0.25, LEFT + WIDE / 2
     over, to = top + 0.25, RIGHT - 0.42
     cross = DECODER[1][2]
     colour = PALE if missing == "between" else "black"
-    axes.plot([x, x, to, to], [top, over, over, cross], color=colour, lw=1.6)
+    line(axes, [x, x, to, to], [top, over, over, cross], color=colour, lw=1.6)
     axes.annotate("", (RIGHT, cross), (to - 0.01, cross), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6})
     axes.text(to + 0.05, over, "k, v", ha="left", va="center", fontsize=SMALL, color=colour)
     end = tops[1] + 0.25
-    axes.plot([RIGHT + WIDE / 2] * 2, [end, end + 0.08], color="black", lw=1.2)
+    line(axes, [RIGHT + WIDE / 2] * 2, [end, end + 0.08], color="black", lw=1.2)
     _box(axes, RIGHT, end + 0.28, "output · softmax", "white", tall=0.38)
     axes.text(RIGHT + WIDE / 2, end + 0.62, "next French word", ha="center", va="center", fontsize=SMALL)
 
@@ -128,12 +129,12 @@ def _sublayer(axes: Axes, left: float, came: float, y: float, piece: str, label:
     """One branch: a norm, the sublayer, and the sum with what came past it."""
     x, gone = left + WIDE / 2, missing == piece
     at = y + TALL / 2 + 0.11
-    axes.plot([x, x], [came, at - 0.1], color="black", lw=1.2)
+    line(axes, [x, x], [came, at - 0.1], color="black", lw=1.2)
     _strip(axes, left, y - TALL / 2 - 0.07, "", missing == "norms")
     _box(axes, left, y, label, TINTS[piece])
     past = left + WIDE + 0.16
     cut = missing == "residuals"
-    axes.plot([x, past, past, x + 0.1], [came + 0.02, came + 0.02, at, at], color=PALE if cut else "black", lw=1.2)
+    line(axes, [x, past, past, x + 0.1], [came + 0.02, came + 0.02, at, at], color=PALE if cut else "black", lw=1.2)
     _plus(axes, left, at, cut)
     if cut:
         _strike(axes, past - 0.08, y - 0.1, 0.16, 0.2)
@@ -166,13 +167,13 @@ def _plus(axes: Axes, left: float, y: float, struck: bool) -> None:
 
 
 def _arrow(axes: Axes, left: float, low: float, high: float) -> None:
-    axes.plot([left + WIDE / 2] * 2, [low, high], color="black", lw=1.2)
+    line(axes, [left + WIDE / 2] * 2, [low, high], color="black", lw=1.2)
 
 
 def _strike(axes: Axes, left: float, low: float, wide: float, tall: float) -> None:
     for y0, y1 in ((low, low + tall), (low + tall, low)):
-        axes.plot([left, left + wide], [y0, y1], color="white", lw=4.0, zorder=5)
-        axes.plot([left, left + wide], [y0, y1], color=VERMILLION, lw=2.2, zorder=6)
+        line(axes, [left, left + wide], [y0, y1], color="white", lw=4.0, zorder=5)
+        line(axes, [left, left + wide], [y0, y1], color=VERMILLION, lw=2.2, zorder=6)
 
 
 # --- a translation, step by step --------------------------------------------------------------------------------------

@@ -25,12 +25,14 @@ from course_utils.attention.scores import (
     Score,
 )
 from course_utils.layers.blocks import DecoderBlock, EncoderBlock, Residual
+from course_utils.layers.convolution import Convolution
 from course_utils.layers.multihead import MultiHeadAttention
 from course_utils.layers.readout import MaxoutReadout
 from course_utils.proofs.tools import run, same, sample
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.seq2seq.convolutional import ConvolutionalSeq2Seq
 from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.seq2seq.transformer import Transformer
 from course_utils.text.vocabulary import PAD
@@ -123,9 +125,43 @@ def transformer(model: Transformer, x: Tensor, y: Tensor) -> tuple[list[Tensor],
     return [words(model.decoder_norm(h)) for h in decoded], [w.mean(0) for w in weights]
 
 
+def convolutional(model: ConvolutionalSeq2Seq, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Gehring et al. 2017, eq. 1-2 and section 3.5; the map is the mean over the decoder's layers."""
+    half, m = math.sqrt(0.5), len(x)
+    e, g = (list(words if places is None else words + places.table[: len(words)])
+            for words, places in ((x, model.source_positions), (y, model.target_positions)))
+    h = [model.encoder_in(word) for word in e]
+    for block in model.encoder:
+        k = block.convolution.conv.kernel_size[0]
+        h = [half * (gated(block.convolution, h, i - k // 2) + h[i]) for i in range(m)]
+    z = [model.encoder_out(state) for state in h]
+    h, maps = [model.decoder_in(word) for word in g], []
+    for layer in model.decoder:
+        k, above, rows = layer.block.convolution.conv.kernel_size[0], [], []
+        for i in range(len(g)):
+            moved = gated(layer.block.convolution, h, i - (k - 1))
+            a = attend(layer.attention, half * (layer.query(moved) + g[i]), z)
+            c = sum(a_j * half * (z_j + e_j) for a_j, z_j, e_j in zip(a, z, e, strict=True)) * m * math.sqrt(1 / m)
+            above.append(half * (half * (moved + layer.context(c)) + h[i]))
+            rows.append(a)
+        h = above
+        maps.append(torch.stack(rows))
+    return [model.output(model.decoder_out(state)) for state in h], list(torch.stack(maps).mean(0))
+
+
+def gated(convolution: Convolution, h: list[Tensor], first: int) -> Tensor:
+    """A ⊗ σ(B) of the window that begins at place `first`, (D,); beyond the ends stand zeros."""
+    weight, wide = convolution.conv.weight, convolution.conv.bias                 # (2D, D, k), (2D,)
+    for i in range(weight.shape[2]):
+        if 0 <= first + i < len(h):
+            wide = wide + weight[:, :, i] @ h[first + i]
+    A, B = wide[: len(wide) // 2], wide[len(wide) // 2 :]
+    return A / (1 + torch.exp(-B))
+
+
 REFERENCES: dict[type, Callable[..., tuple[list[Tensor], list[Tensor]]]] = {
     FixedContextSeq2Seq: fixed_context, AttentiveSeq2Seq: attentive, BahdanauSeq2Seq: bahdanau,
-    Transformer: transformer,
+    Transformer: transformer, ConvolutionalSeq2Seq: convolutional,
 }
 
 

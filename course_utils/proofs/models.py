@@ -39,6 +39,8 @@ from course_utils.proofs.tools import (
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.bahdanau import BahdanauSeq2Seq
 from course_utils.seq2seq.contract import Seq2Seq, take_rows
+from course_utils.seq2seq.convolutional import POSITIONS as TOLD
+from course_utils.seq2seq.convolutional import ConvolutionalSeq2Seq
 from course_utils.seq2seq.decoding import keeping_modes
 from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.seq2seq.transformer import POSITIONS, Transformer
@@ -270,6 +272,7 @@ PROOFS: dict[str, Callable[[Seq2Seq], None]] = {
 
 _FIXED = dict(**SIZES, d_embedding=5, d_hidden=8)
 _TRANSFORMER = dict(**SIZES, d_model=8, n_heads=2, n_layers=2, d_ff=12)
+_CONVOLUTIONAL = dict(**SIZES, d_embedding=5, d_hidden=6, n_encoder=2, n_decoder=2, max_length=20)
 _BAHDANAU = dict(**SIZES, d_embedding=5, d_hidden=6, d_attention=7, d_readout=4)
 MODELS: dict[str, Callable[[], Seq2Seq]] = {             # small ones; every kind of decoder, cell and score
     "Sutskever, GRU": lambda: FixedContextSeq2Seq(**_FIXED),
@@ -294,6 +297,13 @@ MODELS: dict[str, Callable[[], Seq2Seq]] = {             # small ones; every kin
     "Transformer, post-norm": lambda: Transformer(**_TRANSFORMER, norm="post"),
     "Transformer, tied": lambda: Transformer(**_TRANSFORMER, tie="decoder"),
     "Transformer, additive scores": lambda: Transformer(**_TRANSFORMER, attention="additive"),
+    **{f"ConvS2S, {name} positions": partial(ConvolutionalSeq2Seq, **_CONVOLUTIONAL, positions=name) for name in TOLD},
+    "ConvS2S, width 5, plain weights": lambda: ConvolutionalSeq2Seq(
+        **_CONVOLUTIONAL, kernel_size=5, weight_norm=False
+    ),
+    "ConvS2S, width 1, general score": lambda: ConvolutionalSeq2Seq(
+        **_CONVOLUTIONAL, kernel_size=1, attention="general"
+    ),
 }
 
 _NO_MAP = "a fixed context is one vector: there is nothing to attend to, attention is None"

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 Values = float | Iterable[float]
 ROUNDING = 1e-9  # a relative difference as small as this is no difference
+LAST_DIGITS = 1e-6  # below a bound as small as this only the processor's rounding is left, and no two round alike
 
 
 class ClaimFailed(AssertionError):
@@ -52,7 +53,8 @@ def claim(
     `measured`: name -> a value, or one value per seed. `condition`: "A > B", "A < B", "A ~ B" (cannot be told apart) or
     a chain such as "0.5 < A < B"; A and B are names of `measured` or numbers. `of`: on how many items the values, which
     are shares, were tested: their standard error is sqrt(p (1 - p) / of), the larger one of the two compared. `error`:
-    the standard error itself. Exact facts need neither. `holds=False` asserts that the claim does not hold.
+    the standard error itself. Exact facts need neither; against a bound of 1e-6 or less the line names rounding and not
+    its digits, which differ from processor to processor. `holds=False` asserts that the claim does not hold.
     Raises ValueError or TypeError for a condition, a name or a value that cannot be read.
     """
     if not isinstance(sentence, str) or not sentence.strip() or "\n" in sentence:
@@ -68,6 +70,8 @@ def claim(
     for sign, side in zip(signs, sides[1:], strict=True):
         words += [sign, _said(side, write)]
     line = " ".join(words)
+    if held and signs == ["<"] and _is_rounding(*sides):
+        line = f"{sides[0].name} is at most rounding, below {sides[1].name}"
     if given := max(errors):
         line += f"; standard error {_small(given, write)}"
     line = f"{sentence.strip().rstrip('.')}: {line}{f' ({why[0]})' if why else ''}"
@@ -162,7 +166,8 @@ def _reason(a: Side, sign: str, b: Side, error: float) -> str:
     if _above(a, b, error) or _above(b, a, error):
         return "" if _holds(a, sign, b, error) else "they differ" if sign == "~" else "it is the other way round"
     overlap = max(min(a.values), min(b.values)) <= min(max(a.values), max(b.values))
-    if overlap and len(a.values) == len(b.values) == 1:
+    same = math.isclose(a.mean, b.mean, rel_tol=ROUNDING)
+    if len(a.values) == len(b.values) == 1 and (overlap or same):
         return "they are equal"
     return "the seeds overlap" if overlap else "the difference is within the standard error"
 
@@ -194,6 +199,10 @@ def _said(side: Side, write: Callable[[float], str]) -> str:
         return side.name
     seeds = f" ({' '.join(map(write, side.values))})" if len(side.values) > 1 else ""
     return f"{side.name} {write(side.mean)}{seeds}"
+
+
+def _is_rounding(small: Side, bound: Side) -> bool:
+    return small.measured and not bound.measured and abs(bound.mean) <= LAST_DIGITS
 
 
 def _small(value: float, write: Callable[[float], str]) -> str:

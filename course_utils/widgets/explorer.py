@@ -8,17 +8,18 @@ printed page and strict nbval have something to show and to compare. Any ipywidg
 of `course_utils.widgets.controls` too.
 """
 
+import gc
 import html
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from course_utils.plots.style import checked_alt, image_bundle, to_png
+from course_utils.plots.style import checked_alt, image_bundle, packed, to_png
 
 log = logging.getLogger("course_utils.widgets")
 log.addHandler(logging.NullHandler())  # `logging.basicConfig()` in a notebook shows what is logged here
@@ -69,7 +70,7 @@ class Explorer(w.VBox):
         values = self.values
         drawn = self._draw(**values)
         figure, text = drawn if isinstance(drawn, tuple) else (drawn, "")
-        png = to_png(figure)
+        png = to_png(figure, quick=True)
         width = f"{figure.get_figwidth() * figure.dpi:.0f}px"
         self.picture.layout.width = width  # else the picture stretches to the page
         self.picture.value = png
@@ -81,7 +82,8 @@ class Explorer(w.VBox):
         if self._waiting or (self.error is None and self.values == self._drawn):
             return
         try:
-            self._show()
+            with _uncollected():
+                self._show()
         except Exception as error:
             self.error = _sentence(error)
             self.details = traceback.format_exc()
@@ -92,10 +94,23 @@ class Explorer(w.VBox):
         data = super()._repr_mimebundle_(**kwargs)
         if data is None:
             return None
-        still, metadata = image_bundle(bytes(self.picture.value), self.alt)
+        still, metadata = image_bundle(packed(bytes(self.picture.value)), self.alt)
         at = ", ".join(f"{name} = {_short(value)}" for name, value in self.values.items())
         still["text/plain"] += f" [{at}] {self.error or self.text}".rstrip()
         return data | still, metadata
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: it would look through all that a notebook holds (a third of a second) while a
+    student waits. What a redraw leaves behind is young and goes at the first collection afterwards."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _sentence(error: Exception) -> str:

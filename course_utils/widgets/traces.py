@@ -35,11 +35,14 @@ from course_utils.seq2seq.fixed_context import FixedContextSeq2Seq
 from course_utils.text.batches import Batches
 from course_utils.text.vocabulary import BEGIN, END, PAD, Vocabulary, tokenise
 
-LONGEST = 30  # words that fit on a picture
+LONGEST, LETTERS = 30, 30  # words that fit on a picture, and letters of a word
 
 
-def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> tuple[tuple[str, ...], str]:
+def read_sentence(
+    text: str, vocabulary: Vocabulary, longest: int = LONGEST, full_stop: bool = True
+) -> tuple[tuple[str, ...], str]:
     """(tokens, a remark) for what a student typed; the remark names words the model does not know, and what to do.
+    `full_stop`: one is added where it lacks (menu entries have none).
 
     Nothing to read, or too much of it, is a ValueError with one sentence.
     """
@@ -48,8 +51,10 @@ def read_sentence(text: str, vocabulary: Vocabulary, longest: int = LONGEST) -> 
         raise ValueError("There is no word to read: type a sentence, or choose one from the list.")
     if len(tokens) > longest:
         raise ValueError(f"These are {len(tokens)} words, more than the {longest} a picture can show: shorten it.")
+    if strange := max(tokens, key=len)[LETTERS:]:
+        raise ValueError(f"A word has {LETTERS + len(strange)} letters, more than the {LETTERS} a picture can show.")
     remarks = []
-    if len(tokens) < longest and tokens[-1] not in (".", "?") and "." in vocabulary:
+    if full_stop and len(tokens) < longest and tokens[-1] not in (".", "?") and "." in vocabulary:
         tokens += (".",)
         remarks.append("A full stop was added, as every sentence in training ended with one or with a question mark.")
     unknown = vocabulary.unknown(tokens)

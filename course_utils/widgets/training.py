@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import ipywidgets as w
+import numpy as np
 import torch
 
 from course_utils.experiments.nb04.gradient_flow import scaled_to_radius, tanh_gradients
@@ -33,7 +34,8 @@ def radius_explorer(radius: float = 0.9, units: int = 32, steps: int = 50, seeds
 
     def draw(radius: float, size: float):
         lines = {"tanh": norms(radius, size, False), "linear": norms(radius, size, True)}
-        ends = {name: float(torch.tensor(runs[:, -1]).median().log10()) for name, runs in lines.items()}
+        with np.errstate(divide="ignore"):
+            ends = {name: float(np.median(np.log10(runs[:, -1]))) for name, runs in lines.items()}  # as the line's end
         figure = gradient_by_distance(
             lines, limits=(-12, 12), title=f"spectral radius {radius:.2f}, inputs of size {size:.1f}"
         )

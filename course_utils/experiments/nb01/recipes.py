@@ -87,12 +87,12 @@ def wikipedia_word2vec(seed: int, *, kind: str, epochs: int = 6) -> Experiment:
     words, counts, model, batches = build_word2vec(wikipedia_sentences(), kind=kind, seed=seed)
     training = dict(seed=seed, steps=updates(batches, epochs), lr=2e-2)
     build = partial(word_vectors, words, counts)
-    scorers = {name: partial(score_similarity, build, name) for name in ("wordsim353", "simlex999")}
-    return Experiment(model, batches, training, scorers | {"analogies": partial(score_analogies, build)}, fit_word2vec)
+    scorers = {"wordsim353": partial(score_similarity, build), "analogies": partial(score_analogies, build)}
+    return Experiment(model, batches, training, scorers, fit_word2vec)
 
 
-def score_similarity(build, name: str, model: nn.Module, limit: int | None) -> dict[str, float]:
-    vectors, pairs = build(model), word_similarities(name)
+def score_similarity(build, model: nn.Module, limit: int | None) -> dict[str, float]:
+    vectors, pairs = build(model), word_similarities()
     rho, covered, total = similarity_correlation(vectors, pairs)
     scores = {"rho": rho, "covered": covered, "total": total}
     if vectors.output_vectors is not None:
@@ -131,8 +131,7 @@ def measured_pretrained(seed: int) -> Experiment:
     vectors = pretrained.pretrained_vectors()
     model = nn.Embedding.from_pretrained(vectors.vectors)
     build = partial(as_vectors, vectors.words)
-    scorers = {name: partial(score_similarity, build, name) for name in ("wordsim353", "simlex999")}
-    scorers |= {"analogies": partial(score_analogies, build)}
+    scorers = {"wordsim353": partial(score_similarity, build), "analogies": partial(score_analogies, build)}
     scorers |= {name: partial(score_category, build, name) for name in analogy_questions()}
     return Experiment(model, NoBatches(), {"steps": 1}, scorers, as_it_comes)
 
