@@ -393,7 +393,7 @@ md(r"""
 **We now know** that score and wiring are two choices: any of the six scores can stand in any of the three decoders.
 """)
 
-exec(compile(Path("/work/notes/nb08/table08.py").read_text(), "table08", "exec"))
+exec(compile(Path("/work/nb08/draft08/table08.py").read_text(), "table08", "exec"))
 
 md(r"""
 # At home

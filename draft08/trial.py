@@ -1,6 +1,6 @@
 """Runs the notebook's code cells as one script, with predict and show silenced; prints outputs cell by cell."""
 import sys, re
-src = open("/work/notes/nb08/build08.py").read()
+src = open("/work/nb08/draft08/build08.py").read()
 src = src.split("notebook = new_notebook")[0]
 ns = {}
 exec(compile(src, "build", "exec"), ns)
