@@ -24,7 +24,7 @@ WIDTH, STEPS, BATCH = 128, 500, 64
 SCORES = ("additive", "normed", "concat_as_run", "dot", "scaled_dot", "general", "key_value", "cosine",
           "cosine_strength", "location")  # fmt: skip
 DECODERS = ("input_feeding", "bahdanau", "conditional_gru")  # Luong's without feeding is the row "general"
-GRID = (4e-3, 8e-3, 16e-3)
+GRID = (4e-3, 8e-3, 16e-3)  # for decoders that read the context, or their own last words, a lower one too
 RATES = dict.fromkeys((*SCORES, *DECODERS), 8e-3)  # per model by the perplexity on valid of tasks "rate=…"
 SPLITS = {  # name -> (files, pairs of each)
     "valid": (("valid",), 300),
@@ -79,7 +79,8 @@ def score(words, pairs: list[Pair], model: nn.Module, limit: int | None) -> dict
 
 def _searches(name: str) -> list[Recipe]:
     build = partial(translating, model=name, steps=STEPS, splits=("valid",))
-    return [Recipe("08", name, f"rate={lr:g}", partial(build, lr=lr), seeds=(3,)) for lr in GRID]
+    grid = (2e-3, *GRID) if name in DECODERS else GRID
+    return [Recipe("08", name, f"rate={lr:g}", partial(build, lr=lr), seeds=(3,)) for lr in grid]
 
 
 RECIPES = [recipe for name in RATES for recipe in _searches(name)] + [
