@@ -26,8 +26,8 @@ predict(
 code("""
 plots.show(
     compared(Compared(words, s.numpy(), h.numpy(), (h @ s).numpy(), "dot")),
-    alt="Left: the query and three keys as arrows; red points nearly where the query points, apple is longer and points "
-        "elsewhere. Right: dot products 0, 3.5 and 5, and their weights 0.01, 0.18 and 0.81.",
+    alt="Left: the query and three keys as arrows; red points nearly where the query points, apple is longer and "
+        "points elsewhere. Right: dot products 0, 3.5 and 5, and their weights 0.01, 0.18 and 0.81.",
 )
 """, fold=True)
 md(r"""
@@ -83,8 +83,8 @@ predict(
     "Now *red* and *apple* change places in the sentence, and their states with them. For which score does the weight "
     "*not* move along with its word?",
     ["dot", "cosine", "additive", "location"], answer="location",
-    because="The others compare the query with each key, wherever it stands. The location score has decided in favour of "
-            "the second position, whatever word stands there.",
+    because="The others compare the query with each key, wherever it stands. The location score has decided in favour "
+            "of the second position, whatever word stands there.",
 )
 """, fold=True)
 code("""
@@ -229,8 +229,8 @@ So the argument is right, *if* the variance is 1. Is it? A recurrent translator 
 """)
 code("""
 predict(
-    "Entries with a standard deviation of 0.15 instead of 1, and d = 128. About how large is the standard deviation of the "
-    "dot products?",
+    "Entries with a standard deviation of 0.15 instead of 1, and d = 128. About how large is the standard deviation "
+    "of the dot products?",
     answer=0.25, tolerance=0.06,
     because="$\\\\sqrt{128} \\\\cdot 0.15 \\\\cdot 0.15 = 0.25$. The scores are close together already. Divided by √128 they "
             "would lie within about 0.02 of each other.",
@@ -292,8 +292,8 @@ show_source(AttentiveSeq2Seq._word_by_word, docstrings=False)
 """)
 code("""
 predict(
-    "In a small decoder we put all weight of the first look on the third word, by hand. Does that change what it says at "
-    "the second and the third word?",
+    "In a small decoder we put all weight of the first look on the third word, by hand. Does that change what it says "
+    "at the second and the third word?",
     ["with and without input feeding", "only with input feeding", "only without it", "never"],
     answer="only with input feeding",
     because="Without input feeding the context goes to the output and nowhere else.",

@@ -76,7 +76,8 @@ What do the scores cost? We time them here, in turns, on one batch of 64 sentenc
 """)
 code("""
 some = make_batch(mini.load_split("valid", 64), english, french)
-times = new_model.costs({name: recipes.build_model(model, len(english), len(french)) for model, name in NAMES.items()}, some)
+models = {name: recipes.build_model(model, len(english), len(french)) for model, name in NAMES.items()}
+times = new_model.costs(models, some)
 print(f"{'milliseconds of CPU':24} attention alone   whole step")
 for name, (alone, whole) in times.items():
     print(f"{name:24} {alone:15.1f} {whole:12.0f}")
