@@ -2,8 +2,8 @@ md(r"""
 ## 5 · The table · 8 min
 
 Now each score goes into the same translator, Luong's decoder with 128 units, and is trained from three seeds on 2,000
-sentence pairs for 500 updates. So few data and so short a training make differences visible: with ten times as many sentences
-most of these models translate well. The learning rate was chosen for each score separately, among three, by the perplexity on
+sentence pairs for 500 updates. So few data and so short a training leave the models far from perfect, and that is where differences
+show. The learning rate was chosen for each score separately, among three, by the perplexity on
 validation sentences. The test sentences have 3 to 16 words, as in training.
 """)
 code("""
@@ -103,8 +103,7 @@ code("""
 predict(
     "The additive score has an alignment error rate of about 0.07. What does the location score have?",
     ["about the same", "about 0.15", "more than 0.2"], answer="more than 0.2",
-    because="It can only learn at which position a word usually stands. Its words are good because the state at the "
-            "wrong position often knows the right word as well.",
+    because="It can only learn at which position a word usually stands, and French often puts words in another order.",
 )
 """, fold=True)
 code("""
@@ -144,10 +143,10 @@ claim("Its alignment error is as large as theirs", {"alignment error": here["aer
       f"{min(aer['location']) - 0.05:.2f} < alignment error < {max(aer['location']) + 0.05:.2f}")
 """, fold=True, loose=True)
 md(r"""
-How can it translate without looking at words? Short English and French sentences run side by side. A state that has counted the
-words written so far knows roughly where the next one stands, and roughly is often enough, because the states of a
-bidirectional encoder know their neighbours. A good perplexity therefore does not show that a model looks where we think.
-If we want to know where it looks, we have to measure that. **We now know** that words and maps must be judged separately.
+How can it translate without looking at words? Short English and French sentences run side by side, so a state that has counted
+the words written so far knows roughly where the next one stands. A possible reason why *roughly* is enough (we have not
+tested it): the states of a bidirectional encoder know their neighbours. In any case a good perplexity does not show that
+a model looks where we think. If we want to know where it looks, we have to measure that. **We now know** that words and maps must be judged separately.
 """)
 md(r"""
 ## 7 · On real text · 4 min
