@@ -8,8 +8,8 @@ md(r"""
 | In a new recurrent model the entries of queries and keys have a standard deviation of about 0.15; divided by √d, all weights are nearly equal. | 3 |
 | With input feeding a context has an effect on the words after it, without input feeding on none. | 4 |
 | The plain cosine is by far the worst score, and one learnt number makes it one of the best. | 5, 7 |
-| √d makes the dot product worse at a small learning rate, and SQRT | 5 |
-| The location score translates LOCATION and aligns badly, because it never looks at the source. | 6 |
+| √d makes the dot product much worse at a small learning rate, and hardly any worse at the rate that is best for both. | 5 |
+| The location score has a better perplexity than the dot product, and an alignment error more than twice as large. | 6 |
 | Concat is the additive score; without its tanh the query plays no part. | at home |
 
 One fact stands behind all of this: the softmax sees differences only.
