@@ -25,7 +25,8 @@ from course_utils.attention.scores import (
 )
 from course_utils.attention.table import make
 from course_utils.corpora.pair import Pair
-from course_utils.experiments.nb08.new_model import sizes
+from course_utils.experiments.nb08 import new_model
+from course_utils.experiments.nb08.new_model import costs, sizes
 from course_utils.proofs.tools import SIZES, sample
 from course_utils.seq2seq.attentive import AttentiveSeq2Seq
 from course_utils.seq2seq.contract import take_rows
@@ -225,6 +226,25 @@ def test_the_sizes_of_a_new_models_scores():
     expected = {"query": np.std(queries, ddof=1), "key": np.std(keys, ddof=1), "scores": np.mean(spreads),
                 "largest": np.mean(largest), "equal": np.mean(equal)}  # fmt: skip
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_costs_of_a_new_model(monkeypatch):
+    """The median of the rounds, of the attention and of the step apart; the models take turns; no gradient is left."""
+    pairs = [Pair(("a", "b"), ("A",)), Pair(("b",), ("B", "A"))]
+    words = Vocabulary.build(p.source for p in pairs), Vocabulary.build(p.target for p in pairs)
+    models = {name: AttentiveSeq2Seq(*map(len, words), d_embedding=4, d_hidden=4, attention=name)
+              for name in ("dot", "additive")}  # fmt: skip
+    seconds, turns = iter([0.0, 0.001, 0.004, 0.0, 0.01, 0.05, 0.0, 0.003, 0.005, 0.0, 0.02, 0.03, 0.0, 0.002, 0.012,
+                           0.0, 0.04, 0.08]), []  # fmt: skip
+    monkeypatch.setattr(new_model.time, "process_time", lambda: next(seconds))
+    for name, model in models.items():
+        model.register_forward_hook(lambda *_, name=name: turns.append(name))
+    assert costs(models, make_batch(pairs, *words), rounds=3) == {
+        "dot": pytest.approx((2, 3)), "additive": pytest.approx((20, 40))}  # fmt: skip
+    assert turns == ["dot", "additive"] * 3
+    assert all(p.grad is None for model in models.values() for p in model.parameters())
+    with pytest.raises(ValueError, match="rounds=0 must be 1 or more"):
+        costs(models, make_batch(pairs, *words), rounds=0)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -41,19 +41,22 @@ def compared(step: Compared, *, reach: float = 4.0) -> Figure:
     plane.axvline(0, color=PALE, lw=1, zorder=0)
     best = int(step.weights.argmax())
     for j, (word, key) in enumerate(zip(step.words, step.keys, strict=True)):
-        _vector(plane, key, BLUE, 2.6 if j == best else 1.4, word, reach)
+        past = float(step.query[0] * key[1] - step.query[1] * key[0]) > 0  # left of the query: named on its left
+        _vector(plane, key, BLUE, 2.6 if j == best else 1.4, word, reach, "right" if past else "left")
     _vector(plane, step.query, ORANGE, 2.6, "query", reach)
     _bars(figure.add_axes((0.55, 0.60, 0.44, 0.30)), step.words, step.scores, f"scores: {step.name}", None)
     _bars(figure.add_axes((0.55, 0.13, 0.44, 0.30)), step.words, step.weights, "weights", 1.0)
     return figure
 
 
-def _vector(axes: Axes, end: np.ndarray, colour: str, wide: float, name: str, reach: float) -> None:
+def _vector(axes: Axes, end: np.ndarray, colour: str, wide: float, name: str, reach: float, ha="left") -> None:
     low, high = np.array([-reach / 2, -reach / 4]), np.array([reach, 0.9 * reach])
     seen = np.clip(end, low + 0.02, high - 0.02)  # an arrow beyond the picture ends at its edge
     axes.annotate("", xy=seen, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "lw": wide, "color": colour})
-    x, y = np.clip(seen + [0.05, 0.1 if seen[1] >= 0 else -0.35], low + 0.15, high - [0.3 * reach, 0.3])
-    axes.text(x, y, name, ha="left", va="bottom", fontsize=SMALL, color=ink(colour))
+    room = 0.3 * reach  # of a name, on the side where it stands
+    low, high = low + [room if ha == "right" else 0.15, 0.15], high - [room if ha == "left" else 0.15, 0.3]
+    x, y = np.clip(seen + [0.05 if ha == "left" else -0.05, 0.1 if seen[1] >= 0 else -0.35], low, high)
+    axes.text(x, y, name, ha=ha, va="bottom", fontsize=SMALL, color=ink(colour))
 
 
 def _bars(axes: Axes, words: Sequence[str], values: np.ndarray, title: str, limit: float | None) -> None:
