@@ -16,7 +16,6 @@ from course_utils.experiments.nb08 import recipes as nb08
 from course_utils.experiments.nb09 import recipes as nb09
 from course_utils.experiments.nb10 import recipes as nb10
 from course_utils.experiments.nb11 import recipes as nb11
-from course_utils.experiments.nb12 import recipes as nb12
 from course_utils.experiments.nb13 import recipes as nb13
 from course_utils.experiments.nb14 import recipes as nb14
 from course_utils.experiments.nb15 import recipes as nb15
@@ -40,7 +39,6 @@ RECIPES = [
     *nb09.RECIPES,
     *nb10.RECIPES,
     *nb11.RECIPES,
-    *nb12.RECIPES,
     *nb13.RECIPES,
     *nb14.RECIPES,
     *nb15.RECIPES,
