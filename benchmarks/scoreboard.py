@@ -287,8 +287,10 @@ def main(arguments: Sequence[str] | None = None, recipes: Sequence[Recipe] | Non
     state = states(runs, board)
     if options.prune:
         keys = {run.key for run in everything}
+        with alone_with(file):  # read again: another process may have added rows meanwhile
+            board = load(file)
+            write(file, [row for row in board if key_of(row) in keys])
         gone = orphans(everything, board)
-        write(file, [row for row in board if key_of(row) in keys])
         print("\n".join(f"removed {name}" for name in gone) or "nothing to remove")
         return 0
     if options.list or options.stale:

@@ -74,6 +74,7 @@ def test_numbers_and_chains(capsys):
     assert said(capsys, {"error": 2e-16}, "error < 1e-12") == ("Held", "error is at most rounding, below 1e-12")
     assert said(capsys, {"error": 0.0}, "error < 1e-12") == ("Held", "error is at most rounding, below 1e-12")
     assert said(capsys, {"error": 2e-9}, "error < 1e-12", holds=False)[1].startswith("error 2e-09 < 1e-12")
+    assert said(capsys, {"a": 0.1 + 0.2, "b": 0.3}, "a ~ b") == ("Held", "a 0.30 ~ b 0.30 (they are equal)")
     assert said(capsys, {"error": 2e-4}, "error < 1e-3") == ("Held", "error 0.0002 < 1e-3")
     assert said(capsys, {"0.5": 1.0}, "0.5 > 0.7") == ("Held", "0.5 1 > 0.7")  # a name comes before a number
     assert said(capsys, {"12-16": 1, "-3": 2}, "-2 < 12-16") == ("Held", "-2 < 12-16 1")

@@ -43,7 +43,7 @@ from course_utils.plots.tagging import Memory
 from course_utils.seq2seq.beam import beam_search
 from course_utils.seq2seq.decoding import translate
 from course_utils.seq2seq.sampling import sample as cut_sample
-from course_utils.text.vocabulary import detokenise
+from course_utils.text.vocabulary import SPECIALS, detokenise
 from course_utils.widgets import (
     Explorer,
     SentencePicker,
@@ -53,6 +53,7 @@ from course_utils.widgets import (
     decoding,
     embeddings,
     heads,
+    hierarchy,
     kernels,
     long_memory,
     normalisation,
@@ -698,7 +699,7 @@ def _beam(tokens, k, alpha):
 
 
 def _beams(sentence, k, alpha, at):
-    tokens, remark = read_sentence(sentence, SOURCE)
+    tokens, remark = read_sentence(sentence, SOURCE, full_stop=False)
     film, said, total = _beam(tokens, k, alpha)
     line = f"in the end, with α = {alpha:g}: “{said}”, log p {total:.1f}"
     how = f"pruned to the {k} best" if at % 2 else "grown"
@@ -718,6 +719,22 @@ def _cuts(prompt, seed, temperature, top_k, top_p):
     wanted = dict(probabilities=best, prompt=prompt, said="".join(LETTERS.words[i] for i in drawn.tolist()),
                   title=f"top-k {top_k}, top-p {top_p:g}")  # fmt: skip
     return wanted, (f"{len(keep)} symbol", f"the likeliest has {float(left.max()):.2f}.")
+
+
+JUDGE = toys.sharp_reader()
+TEXTS = (toys.Document((tuple("zz"),), 1),
+         toys.Document((tuple("abc"), tuple("de")), 0, "x-y", (0, (1,))))  # fmt: skip
+
+
+def _document(document, by, without):
+    chosen = TEXTS[document]
+    left_out = without - 1 if 0 < without <= len(chosen.sentences) and len(chosen.sentences) > 1 else None
+    reading, (one, two) = hierarchy.read(JUDGE, chosen, LETTERS, left_out)
+    titles = "document: two", "x y: one"
+    what = "with all sentences" if left_out is None else f"without sentence {without}"
+    kind = "words" if by == "a word's weight in its sentence" else "both"
+    return dict(reading=reading, by=kind, most=10, title=titles[document]), (
+        f"{what}: one {one:.2f}, two {two:.2f}.",)
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -742,7 +759,13 @@ WIDGETS: dict[str, Case] = {
     "decoding.cutter": Case(
         lambda: decoding.cutter(SPEAKER, LETTERS, ["the cat ", "a dog\n"], n=30), "next_symbols",
         dict(prompt=("prompt", "the cat "), seed=("seed", 0), temperature=("temperature", 1.0),
-             top_k=("top-k", len(LETTERS)), top_p=("top-p", 0.9)), _cuts, typed={"prompt": ("a dog\n",)}),
+             top_k=("top-k", len(LETTERS) - len(SPECIALS)), top_p=("top-p", 0.9)), _cuts,
+        typed={"prompt": ("a dog\n",)}),
+    "hierarchy.document_reader": Case(
+        lambda: hierarchy.document_reader(JUDGE, TEXTS, LETTERS, ("one", "two")), "document_map",
+        dict(document=("document", 0), by=("a word's colour", "a word's weight in its sentence"),
+             without=("leave out sentence (0: none)", 0)), _document,
+        labels=dict(document=[("1: two", 0), ("2: one", 1)])),
     "scores.score_explorer": Case(
         lambda: scores.score_explorer(("a", "b", "c"), QUERY, KEYS, COMPARE), "compared",
         dict(kind=("score", "dot"), factor=("factor before the softmax", 1.0),

@@ -102,11 +102,3 @@ def test_share_curves():
     (axes,) = beam.share_curves({"first": [1, 0.7, 0.2], "second": [0.9, 0.8]}, title="t").axes
     assert lines(axes) == {"first": ([0, 1, 2], [1, 0.7, 0.2]), "second": ([0, 1], [0.9, 0.8])}
     assert labels(axes) == ("update", "share of right words ε", "t")
-
-
-def test_cut_bars():
-    (axes,) = beam.cut_bars({"a": 0.5, "b": 0.3, "c": 0.1}, {"a": 0.6, "b": 0.4, "c": 0.0}, title="t").axes
-    filled = {bar.place: bar.end for bar in bars(axes, upright=True)}
-    outlined = [p.get_height() for p in axes.patches if not p.get_facecolor()[3]]
-    assert {round(x): v for x, v in filled.items()} == {0: 0.6, 1: 0.4, 2: 0.0} and outlined == [0.5, 0.3, 0.1]
-    assert ticks(axes.xaxis) == {0: "a", 1: "b", 2: "c"} and labels(axes)[1:] == ("probability", "t")

@@ -309,6 +309,7 @@ def test_no_exercise_loses_a_prohibition():
 PROHIBITED = {
     "01_1": {"F.one_hot", "`@`", "a table"}, "01_2": {"autograd"}, "02_4": {"nn.RNN"}, "03_2": {"a loop", "nn.LSTM"},
     "04_2": {"autograd"}, "04_3": {"clip_grad_norm_"}, "05_2": {"F.batch_norm"}, "05_4": {"F.layer_norm"},
+    "09_3": {"autograd"}, "11_1": {"a loop"},
     "13_2": {"a loop", "scaled_dot_product_attention"}, "20_1": {"a loop"}, "20_3": {"a table"},
     "22_3": {"a loop", "a table"}, "23_4": {"a loop"},
 }  # fmt: skip

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from drawn import boxes, collections
 
 from course_utils.attention.global_tokens import LongformerAttention
 from course_utils.attention.windows import StridedAttention, WindowAttention
@@ -105,11 +106,12 @@ def test_a_pyramid_stands_on_its_words():
     reach[0, 3], reach[1, 2:5], reach[2, 1:6] = True, True, True
     axes = reach_view(reach, 3).axes[0]
     lit = {}
-    for bar in axes.patches:
-        if rgb(bar.get_facecolor()[:3]) != rgb(PALE):
-            lit.setdefault(round(bar.get_y() + 0.4), []).append(round(bar.get_x() + bar.get_width() / 2))
+    bars = [bar for some in collections(axes) for bar in boxes(some)]
+    for bar in bars:
+        if rgb(bar.colour[:3]) != rgb(PALE):
+            lit.setdefault(round(bar.y), []).append(round(bar.x))
     assert lit == {0: [1, 2, 3, 4, 5], 1: [2, 3, 4], 2: [3]}
-    assert [bar for bar in axes.patches if rgb(bar.get_facecolor()[:3]) == rgb(VERMILLION)][0].get_y() > 1
+    assert [bar for bar in bars if rgb(bar.colour[:3]) == rgb(VERMILLION)][0].y - bars[0].tall / 2 > 1
     assert [text.get_text() for text in axes.texts][:2] == ["words", "5 places"]
 
 

@@ -80,7 +80,7 @@ ENDLESS = {  # what draws every batch anew
     "nb22 WindowBatches": lambda seed, data=0: CharacterWindows(ids(400, seed=data), 20, 9, seed),
 }
 SEEDED = EPOCHS | ENDLESS
-BY_TEXT = {"Streams"}  # reads a text from its beginning to its end: no seed
+BY_TEXT = {"Streams", "DocumentBatches"}  # a text from its beginning to its end: no seed; documents: test_hierarchical
 
 
 def content(batch):

@@ -232,6 +232,8 @@ def test_reinforce_is_right_on_average_and_the_baseline_steadies_it():
         torch.testing.assert_close(single.mean(0), exact, rtol=0, atol=0.03)
         spread[name] = float(single.var(0).sum())
     assert spread["mean"] < spread["none"] < spread["bad"]
+    own = torch.tensor(2.0, requires_grad=True)                            # the reward has a gradient of its own
+    assert torch.autograd.grad(surrogate(own**2, torch.tensor(-1.0), 0.5), own)[0] == 4
     wrong = F.one_hot(scores.argmax(), 4) - scores.softmax(0)              # argmax instead of a draw: no gradient of it
     assert ((wrong * rewards[2] - exact).abs() > 0.3).any()
 
@@ -359,7 +361,10 @@ def test_noise_in_training_only_and_hard_by_mode():
     torch.manual_seed(0)
     one, other = (plug(q, k, v, need_weights=True)[1] for _ in range(2))
     assert not torch.equal(one, other)
-    plug.noise = 0.0
+    plug.hard = False                                                      # soft evaluation has no noise either
+    assert torch.equal(*(plug.eval()(q, k, v, need_weights=True)[1] for _ in range(2)))
+    plug.hard, plug.noise = None, 0.0
+    plug.train()
     quiet = plug(q, k, v, need_weights=True)[1]
     assert torch.equal(quiet, plug(q, k, v, need_weights=True)[1]) and ((0 < quiet) & (quiet < 1)).any()
     assert set(plug.eval()(q, k, v, need_weights=True)[1].unique().tolist()) <= {0.0, 1.0}

@@ -37,7 +37,7 @@ class DenseAttention(nn.Module):
         state: DenseState | None = None,
     ) -> tuple[Tensor, Tensor | None, DenseState]:
         check_socket(query, key, value, key_mask, mask, positions)
-        projected = self._projected(key, state)
+        projected = projected_keys(self.score, key, state)
         allowed = allowed_pairs(query, key, key_mask=key_mask, causal=causal, mask=mask, positions=positions)
         scale = None if need_weights else self.score.dot_scale(query)
         if scale is not None:
@@ -45,15 +45,22 @@ class DenseAttention(nn.Module):
         weights = masked_softmax(self.score.compare(query, projected), allowed)     # (B, ..., T, S)
         return weights @ value, weights if need_weights else None, DenseState(projected)
 
-    def _projected(self, key: Tensor, state: DenseState | None) -> Tensor:
-        if state is None:
-            return self.score.project_key(key)
-        if state.projected.shape[:-1] != key.shape[:-1]:
-            raise ValueError(
-                f"the state was made over keys {tuple(state.projected.shape[:-1])}, these are {tuple(key.shape[:-1])}: "
-                f"pass state=None when the keys have changed, take_rows(state, rows) when only the rows have"
-            )
-        return state.projected
+
+def projected_keys(score: Score, key: Tensor, state) -> Tensor:
+    """The keys as the score wants them: made anew, or those that a state over the same keys has carried."""
+    if state is None:
+        return score.project_key(key)
+    check_same_keys(state.projected, key)
+    return state.projected
+
+
+def check_same_keys(carried: Tensor, key: Tensor) -> None:
+    """Refuse what a state has carried, (B, ..., S, any), if it was made over other keys than these, (B, ..., S, Dk)."""
+    if carried.shape[:-1] != key.shape[:-1]:
+        raise ValueError(
+            f"the state was made over keys {tuple(carried.shape[:-1])}, these are {tuple(key.shape[:-1])}: "
+            f"pass state=None when the keys have changed, take_rows(state, rows) when only the rows have"
+        )
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, scale: float) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.attention.dense import DenseState
+from course_utils.attention.dense import DenseState, projected_keys
 from course_utils.attention.scores import Score
 from course_utils.attention.socket import Positions, allowed_pairs, at_least_float32, check_socket, masked_softmax
 
@@ -38,7 +38,7 @@ class HardAttention(nn.Module):
         state: DenseState | None = None,
     ) -> tuple[Tensor, Tensor | None, DenseState]:
         check_socket(query, key, value, key_mask, mask, positions)
-        projected = self.score.project_key(key) if state is None else state.projected
+        projected = projected_keys(self.score, key, state)
         allowed = allowed_pairs(query, key, key_mask=key_mask, causal=causal, mask=mask, positions=positions)
         soft = masked_softmax(at_least_float32(self.score.compare(query, projected)), allowed)      # (B, ..., T, S)
         weights = one_of(soft, draw=self.how == "sample" and self.training)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from course_utils.attention.dense import DenseAttention, DenseState
+from course_utils.attention.dense import DenseAttention, DenseState, check_same_keys
 from course_utils.attention.scores import DotScore, xavier
 from course_utils.attention.socket import Positions
 from course_utils.checks import check_widths
@@ -45,6 +45,8 @@ class KeyValueAttention(nn.Module):
                 f"keys are {key.shape[-1]} and values {value.shape[-1]} wide, this plug was built for "
                 f"d_key={self.W_K.in_features} and d_value={self.W_V.in_features}"
             )
+        if state is not None:
+            check_same_keys(state.value, key)
         projected = self.W_K(key) if state is None else state.dense.projected    # (B, ..., S, Dq)
         values = self.W_V(value) if state is None else state.value               # (B, ..., S, Dv)
         context, weights, dense = self.dense(

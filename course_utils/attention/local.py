@@ -15,7 +15,7 @@ saves on long texts is notebook 20's.
 import torch
 from torch import Tensor, nn
 
-from course_utils.attention.dense import DenseAttention, DenseState
+from course_utils.attention.dense import DenseAttention, DenseState, projected_keys
 from course_utils.attention.scores import Score, xavier
 from course_utils.attention.socket import (
     Positions,
@@ -81,7 +81,7 @@ class LocalPredictiveAttention(nn.Module):
         check_socket(query, key, value, key_mask, mask, positions)
         if causal:
             raise ValueError("local-p puts its window at a share of the whole source's length, so it cannot be causal")
-        projected = self.score.project_key(key) if state is None else state.projected
+        projected = projected_keys(self.score, key, state)
         allowed = allowed_pairs(query, key, key_mask=key_mask, mask=mask)
         _, keys = positions or places(query.shape[-2], key.shape[-2], query.device)
         away = keys - self.centre(query, last_place(key_mask, keys))                # (B, ..., T, S), s - p_t

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.attention.dense import projected_keys
 from course_utils.attention.monotonic import first_key
 from course_utils.attention.scores import AdditiveScore, xavier
 from course_utils.attention.socket import Positions, allowed_pairs, check_socket, masked_softmax
@@ -46,7 +47,7 @@ class LocationAwareAttention(nn.Module):
         check_socket(query, key, value, key_mask, mask, positions)
         if causal:
             raise ValueError("location-aware attention walks along a source that is there already: it cannot be causal")
-        projected = self.content.project_key(key) if state is None else state.projected
+        projected = projected_keys(self.content, key, state)
         allowed = allowed_pairs(query, key, key_mask=key_mask, mask=mask)
         if allowed is not None:
             allowed = allowed.expand(*query.shape[:-1], key.shape[-2])              # (B, ..., T, S)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from course_utils.attention.dense import projected_keys
 from course_utils.attention.scores import NormedScore
 from course_utils.attention.socket import Positions, allowed_pairs, at_least_float32, check_socket
 
@@ -51,7 +52,7 @@ class MonotonicAttention(nn.Module):
         check_socket(query, key, value, key_mask, mask, positions)
         if causal:
             raise ValueError("monotonic attention walks along a source that is there already, so it cannot be causal")
-        projected = self.energy.project_key(key) if state is None else state.projected
+        projected = projected_keys(self.energy, key, state)
         allowed = allowed_pairs(query, key, key_mask=key_mask, mask=mask)
         energy = at_least_float32(self.energy.compare(query, projected)) + self.r
         stops = self.stops(energy, allowed)                                         # (B, ..., T, S)

@@ -455,11 +455,11 @@ def check_07_2(answer):
     for lengths, width, H, E, D in sizes:
         B = len(lengths)
         parts = [torch.randn(shape, generator=rng) for shape in ((B, H), (B, E), (B, width, D))]
-        inputs.append((*parts, lengths_mask(lengths, width), _score(H, D, rng), _cell(E + D, H, rng)))
+        inputs.append((*parts, lengths_mask(lengths, width), random_score(H, D, rng), random_cell(E + D, H, rng)))
     judge(answer, inputs, bahdanau_step, MISTAKES_2, planted=moves_before_it_looks)
 
 
-def _score(H, D, rng):
+def random_score(H, D, rng):
     M = 2 * torch.randn(H, D, generator=rng)
 
     def score(query, keys):
@@ -468,7 +468,7 @@ def _score(H, D, rng):
     return score
 
 
-def _cell(n, H, rng):
+def random_cell(n, H, rng):
     cell = nn.GRUCell(n, H)
     with torch.no_grad():
         for parameter in cell.parameters():

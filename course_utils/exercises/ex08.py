@@ -6,9 +6,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.exercises.checking import Check, Hint, exercise, fresh, gallery, judge, judge_value, lengths_mask
+from course_utils.exercises.ex07 import random_cell, random_score
 
 # --- 08.1 cosine with a strength --------------------------------------------------------------------------------------
 
@@ -344,29 +345,8 @@ def check_08_3(answer):
         word, fed, state = (torch.randn(B, H, generator=rng) for _ in range(3))
         states, W_c = torch.randn(B, width, H, generator=rng), torch.randn(H, 2 * H, generator=rng)
         mask = lengths_mask(lengths, width)
-        inputs.append((word, fed, state, states, mask, _score(H, rng), _cell(2 * H, H, rng), W_c))
+        inputs.append((word, fed, state, states, mask, random_score(H, H, rng), random_cell(2 * H, H, rng), W_c))
     judge(answer, inputs, feeding_step, MISTAKES_3)
-
-
-def _score(H, rng):
-    M = 2 * torch.randn(H, H, generator=rng)
-
-    def score(query, keys):
-        return torch.einsum("bh,hd,bsd->bs", query, M, keys)
-
-    return score
-
-
-def _cell(n, H, rng):
-    cell = nn.GRUCell(n, H)
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=rng))
-
-    def gru(input, state):
-        return cell(input, state).detach()
-
-    return gru
 
 
 # --- 08.4 repair concat -----------------------------------------------------------------------------------------------

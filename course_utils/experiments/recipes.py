@@ -12,7 +12,6 @@ from course_utils.experiments.nb04 import recipes as nb04
 from course_utils.experiments.nb05 import recipes as nb05
 from course_utils.experiments.nb06 import recipes as nb06
 from course_utils.experiments.nb07 import recipes as nb07
-from course_utils.experiments.nb08 import recipes as nb08
 from course_utils.experiments.nb10 import recipes as nb10
 from course_utils.experiments.nb11 import recipes as nb11
 from course_utils.experiments.nb13 import recipes as nb13
@@ -34,7 +33,6 @@ RECIPES = [
     *nb05.RECIPES,
     *nb06.RECIPES,
     *nb07.RECIPES,
-    *nb08.RECIPES,
     *nb10.RECIPES,
     *nb11.RECIPES,
     *nb13.RECIPES,

@@ -111,7 +111,7 @@ class SlicedRNN(nn.Module):
             starts = size * torch.arange(pieces.shape[1], device=x.device)
             words = (lengths.unsqueeze(1) - starts).clamp(0, size)        # (B, n) real words in each piece
             states = rnn(pieces.flatten(0, 1))[0].unflatten(0, words.shape)
-            last = (words - 1).clamp(min=0)[..., None, None]              # a state after pads is never read
-            x = states.take_along_dim(last, 2).squeeze(2).masked_fill((words == 0).unsqueeze(-1), 0.0)
+            last = (words - 1).clamp(min=0)[..., None, None]              # no state after pads, no empty piece is read
+            x = states.take_along_dim(last, 2).squeeze(2)                 # (B, n, d_hidden)
             lengths = (words > 0).sum(1)
         return x.squeeze(1)

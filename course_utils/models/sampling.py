@@ -51,6 +51,8 @@ def sample(
 def _reader(model: CharLanguageModel, state: RecurrentState) -> Callable[[int], np.ndarray]:
     """A function from the next id to the scores (V,) after it, which goes on from `state`: the model's own formulas in
     NumPy, since for single symbols torch spends more time on calls than on numbers (three quarters)."""
+    if not hasattr(model, "recurrent"):
+        return _stepper(model, state)
     rnn = model.recurrent.rnn
     step, layers = STEPS[type(rnn)], [[_numbers(w) for w in weights] for weights in rnn.all_weights]
     states = [_numbers(h) for h in state.hidden[0]]                       # (H,) each
@@ -64,6 +66,18 @@ def _reader(model: CharLanguageModel, state: RecurrentState) -> Callable[[int], 
             inputs = inputs if k == 0 else W @ states[k - 1] + b
             states[k], cells[k] = step(inputs, U @ states[k] + c, states[k], cells[k])
         return readout @ states[-1] + bias
+
+    return read
+
+
+def _stepper(model: nn.Module, state) -> Callable[[int], np.ndarray]:
+    """The same of any other language model, by its own call."""
+
+    def read(symbol: int) -> np.ndarray:
+        nonlocal state
+        with evaluating(model):
+            logits, state = model(torch.tensor([[symbol]], device=next(model.parameters()).device), state)
+        return _numbers(logits[0, -1])
 
     return read
 

@@ -67,7 +67,8 @@ def document_map(reading: Reading, *, by: str = "words", most: int = 10, title: 
         y -= len(lines[s]) * LINE + GAP
     if len(chosen) < n:
         rest = 1 - weights[chosen].sum()
-        said = f"… and {n - len(chosen)} more sentences, which share {rest:.2f}"
+        more = n - len(chosen)
+        said = f"… and {more} more {'sentence, which has' if more == 1 else 'sentences, which share'} {rest:.2f}"
         axes.text(LEFT, 0.18, said, fontsize=SMALL, va="center", color=GREY)
     return figure
 

@@ -3,7 +3,7 @@
 Taught in notebook 06. Beam search and sampling (notebook 10) stand on the same three calls, `encode`, `start`, `step`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -60,6 +60,14 @@ def greedy(model: Seq2Seq, source: Tensor, max_length: int | None = None) -> Dec
     source (B, S) long, PAD-padded. `max_length` caps the tokens, END included; default `length_cap(source)`. PAD and
     BEGIN are never chosen. The mode of the model is restored.
     """
+    return write(model, source, lambda log_probs: log_probs.argmax(-1), max_length)
+
+
+def write(
+    model: Seq2Seq, source: Tensor, choose: Callable[[Tensor], Tensor], max_length: int | None = None
+) -> Decoded:
+    """Write word by word: `choose` takes log p of the next word, (B, V), PAD and BEGIN at -inf, to a word of every
+    row, (B,). `log_prob` is the model's own, whatever is chosen. Otherwise as `greedy`, which chooses the largest."""
     if max_length is not None and max_length < 1:
         raise ValueError(f"max_length={max_length}: at least one token must be allowed.")
     check_ids("source", source, 2, torch.iinfo(torch.long).max)
@@ -73,11 +81,11 @@ def greedy(model: Seq2Seq, source: Tensor, max_length: int | None = None) -> Dec
         log_prob = 0.0
         while running.any():
             logits, state, attention = model.step(token, state, memory)  # (B, V), …, (B, S) | None
-            logits = logits.log_softmax(-1)
-            choosable = logits.clone()
+            log_probs = logits.log_softmax(-1)
+            choosable = log_probs.clone()
             choosable[:, [PAD, BEGIN]] = -torch.inf
-            token = choosable.argmax(-1).masked_fill(~running, PAD)  # (B,)
-            log_prob = log_prob + logits.gather(1, token[:, None])[:, 0].masked_fill(~running, 0.0)
+            token = choose(choosable).masked_fill(~running, PAD)  # (B,)
+            log_prob = log_prob + log_probs.gather(1, token[:, None])[:, 0].masked_fill(~running, 0.0)
             tokens.append(token)
             if attention is not None:
                 attentions.append(attention.masked_fill(~running[:, None], 0.0))

@@ -8,9 +8,8 @@ does through `models.continuation`.
 import torch
 from torch import Tensor
 
-from course_utils.seq2seq.contract import Seq2Seq, check_ids
-from course_utils.seq2seq.decoding import Decoded, evaluating, length_cap
-from course_utils.text.vocabulary import BEGIN, END, PAD
+from course_utils.seq2seq.contract import Seq2Seq
+from course_utils.seq2seq.decoding import Decoded, write
 
 
 def temperature_probabilities(logits: Tensor, temperature: float) -> Tensor:
@@ -77,27 +76,7 @@ def sample(
     `log_prob` is the model's own, before temperature and cuts. `max_length` caps the tokens, END included; default
     `length_cap(source)`. PAD and BEGIN are never drawn. With the same `generator` the same sentences come again.
     """
-    if max_length is not None and max_length < 1:
-        raise ValueError(f"max_length={max_length}: at least one token must be allowed.")
-    check_ids("source", source, 2, torch.iinfo(torch.long).max)
-    caps = length_cap(source) if max_length is None else source.new_full((len(source),), max_length)
-    tokens, attentions = [], []
-    with evaluating(model):
-        memory = model.encode(source)
-        state = model.start(memory)
-        token = torch.full_like(source[:, 0], BEGIN)  # (B,)
-        running, ended, log_prob = token == BEGIN, token == END, 0.0
-        while running.any():
-            logits, state, attention = model.step(token, state, memory)  # (B, V), …, (B, S) | None
-            log_probs = logits.log_softmax(-1)
-            logits = logits.clone()
-            logits[:, [PAD, BEGIN]] = -torch.inf
-            token = draw(next_probabilities(logits, temperature, top_k, top_p), generator).masked_fill(~running, PAD)
-            log_prob = log_prob + log_probs.gather(1, token[:, None])[:, 0].masked_fill(~running, 0.0)
-            tokens.append(token)
-            if attention is not None:
-                attentions.append(attention.masked_fill(~running[:, None], 0.0))
-            ended = ended | (token == END)
-            running = running & ~ended & (len(tokens) < caps)
-    stacked = torch.stack(attentions, 1) if attentions else None  # (B, T, S)
-    return Decoded(torch.stack(tokens, 1), ended, stacked, log_prob)
+    def choose(log_probs: Tensor) -> Tensor:
+        return draw(next_probabilities(log_probs, temperature, top_k, top_p), generator)
+
+    return write(model, source, choose, max_length)

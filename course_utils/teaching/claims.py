@@ -166,7 +166,8 @@ def _reason(a: Side, sign: str, b: Side, error: float) -> str:
     if _above(a, b, error) or _above(b, a, error):
         return "" if _holds(a, sign, b, error) else "they differ" if sign == "~" else "it is the other way round"
     overlap = max(min(a.values), min(b.values)) <= min(max(a.values), max(b.values))
-    if overlap and len(a.values) == len(b.values) == 1:
+    same = math.isclose(a.mean, b.mean, rel_tol=ROUNDING)
+    if len(a.values) == len(b.values) == 1 and (overlap or same):
         return "they are equal"
     return "the seeds overlap" if overlap else "the difference is within the standard error"
 
