@@ -12,8 +12,11 @@ from course_utils.experiments.nb04 import recipes as nb04
 from course_utils.experiments.nb05 import recipes as nb05
 from course_utils.experiments.nb06 import recipes as nb06
 from course_utils.experiments.nb07 import recipes as nb07
+from course_utils.experiments.nb08 import recipes as nb08
+from course_utils.experiments.nb09 import recipes as nb09
 from course_utils.experiments.nb10 import recipes as nb10
 from course_utils.experiments.nb11 import recipes as nb11
+from course_utils.experiments.nb12 import recipes as nb12
 from course_utils.experiments.nb13 import recipes as nb13
 from course_utils.experiments.nb14 import recipes as nb14
 from course_utils.experiments.nb15 import recipes as nb15
@@ -33,8 +36,11 @@ RECIPES = [
     *nb05.RECIPES,
     *nb06.RECIPES,
     *nb07.RECIPES,
+    *nb08.RECIPES,
+    *nb09.RECIPES,
     *nb10.RECIPES,
     *nb11.RECIPES,
+    *nb12.RECIPES,
     *nb13.RECIPES,
     *nb14.RECIPES,
     *nb15.RECIPES,
