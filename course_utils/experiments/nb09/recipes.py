@@ -30,7 +30,7 @@ from course_utils.text.batches import Batches, make_batch
 from course_utils.text.vocabulary import Vocabulary
 from course_utils.training import train
 
-WIDTH, STEPS, BATCH = 128, 700, 64
+WIDTH, STEPS, BATCH = 128, 500, 64  # as in notebook 08
 WINDOWS = {"local-m2": ("local_m", 2), "local-m4": ("local_m", 4), "local-p2": ("local_p", 2),
            "local-p4": ("local_p", 4)}  # fmt: skip
 NOISES = {"monotonic-0": 0.0, "monotonic-1": 1.0, "monotonic-2": 2.0}
