@@ -1,0 +1,52 @@
+"""The pictures of notebook 09 say the numbers that they were given. One test a function, of its name."""
+
+import numpy as np
+import pytest
+from drawn import bars, ticks, written
+from matplotlib.colors import to_hex
+from pytest import approx
+
+from course_utils.plots.style import BLUE, ORANGE, PALE, VERMILLION
+from course_utils.plots.where import Glance, Walk, walk_view, window_view
+
+WEIGHTS = np.array([0.02, 0.41, 0.3, 0.06])
+
+
+def test_window_view():
+    for centre, window, bell in ((None, 0, False), (1.0, 1, False), (1.4, 2, True)):
+        (axes,) = window_view(Glance(tuple("abcd"), "vois", WEIGHTS, centre, window, bell)).axes
+        shade = [patch for patch in axes.patches if to_hex(patch.get_facecolor()) == PALE.lower()]
+        assert [bar.end for bar in bars(axes, upright=True) if bar.colour == BLUE.lower()] == approx(WEIGHTS)
+        assert ticks(axes.xaxis) == dict(enumerate("abcd")) and written(axes) == ["0.41", "0.30", "0.06"]
+        assert axes.get_title(loc="left") == "for “vois”: weights that sum to 0.79"
+        assert len(shade) == (centre is not None) and len(axes.lines) == (centre is not None) + bell
+        if centre is not None:
+            left, right = shade[0].get_x(), shade[0].get_x() + shade[0].get_width()
+            assert (left, right) == approx((max(centre - window, -0.6), min(centre + window, 3.6)))
+            assert axes.lines[0].get_xdata()[0] == centre
+        if bell:
+            x, y = axes.lines[1].get_data()
+            assert to_hex(axes.lines[1].get_color()) == ORANGE.lower()
+            assert y == approx(np.exp(-((x - centre) ** 2) / (2 * (window / 2) ** 2))) and y.max() > 0.99
+    with pytest.raises(ValueError, match="3 words and 4 weights"):
+        window_view(Glance(tuple("abc"), "vois", WEIGHTS))
+
+
+def test_walk_view():
+    p, expected = np.array([[0.1, 0.9, 0.3], [0.2, 0.4, 0.8]]), np.array([[0.1, 0.81, 0.03], [0.0, 0.3, 0.4]])
+    looked = [(0, 0, False), (0, 1, True), (1, 1, False)]
+    grid, below = walk_view(Walk(tuple("abc"), ("un", "deux"), p, looked, expected)).axes
+    cells = {(round(c.get_x() + 0.47), round(c.get_y() + 0.44)): c for c in grid.patches[:6]}
+    colours = {at: to_hex(c.get_facecolor()) for at, c in cells.items()}
+    assert colours == {(0, 0): PALE.lower(), (1, 0): BLUE.lower(), (2, 0): "#ffffff", (0, 1): "#ffffff",
+                       (1, 1): PALE.lower(), (2, 1): "#ffffff"}  # fmt: skip
+    said = {t.get_position(): t.get_text() for t in grid.texts}
+    assert said == {(j, i): f"{p[i, j]:.2f}" for i in range(2) for j in range(3)}
+    frame = grid.patches[6]
+    assert to_hex(frame.get_edgecolor()) == VERMILLION.lower() and (round(frame.get_x() + 0.47), 1) == (1, 1)
+    assert round(frame.get_y() + 0.44) == 1 and list(ticks(grid.yaxis).values()) == ["un", "deux"]
+    assert list(ticks(grid.xaxis).values()) == list("abc") and grid.get_ylim() == (1.5, -0.5)
+    assert [bar.end for bar in bars(below, upright=True)] == approx(expected[1])
+    assert written(below) == ["0.30", "0.40"] and below.get_xlabel() == "expected for “deux”: 0.70 in all"
+    with pytest.raises(ValueError, match="at least one look"):
+        walk_view(Walk(tuple("abc"), ("un", "deux"), p, [], expected))
