@@ -6,6 +6,8 @@ from drawn import bars, ticks, written
 from matplotlib.colors import to_hex
 from pytest import approx
 
+from course_utils.plots import architectures
+from course_utils.plots.drawing import Arrow
 from course_utils.plots.style import BLUE, ORANGE, PALE, VERMILLION
 from course_utils.plots.where import Glance, Walk, walk_view, window_view
 
@@ -50,3 +52,44 @@ def test_walk_view():
     assert written(below) == ["0.30", "0.40"] and below.get_xlabel() == "expected for “deux”: 0.70 in all"
     with pytest.raises(ValueError, match="at least one look"):
         walk_view(Walk(tuple("abc"), ("un", "deux"), p, [], expected))
+
+
+def fans(figure) -> list[dict[float, float]]:
+    """Of each of the three panels: where the thick green lines begin -> the weight that their thickness says."""
+    found = [{}, {}, {}]
+    for arrow in figure.findobj(Arrow):
+        weight = (arrow.get_linewidth() - 0.8) / 6.2
+        if arrow.target and arrow.get_linewidth() not in (1.5, 2.2):
+            x = arrow.points[0][0]
+            found[int(x // 2.67)][round(x % 2.67, 2)] = weight
+    return found
+
+
+def test_windows():
+    scores = np.array([1.0, 2.0, 3.5, 0.0, 1.0])
+    figure = architectures.windows("the black cat sees her".split(), scores, 1, 1.4, 1)
+    said = [fan[x] for fan in fans(figure) for x in sorted(fan)]
+    everywhere, near, some = (np.exp(scores[a:b]) / np.exp(scores[a:b]).sum() for a, b in ((0, 5), (0, 3), (1, 3)))
+    some = some * np.exp(-((np.arange(1, 3) - 1.4) ** 2) / (2 * 0.5**2))
+    assert said == approx([*everywhere, *near, *some])
+    texts = [t.get_text() for t in figure.axes[0].texts]
+    assert [t for t in texts if "sum" in t] == [
+        "weights sum to 1", "weights sum to 1", f"weights sum to {some.sum():.2f}"]  # fmt: skip
+    assert texts.index("p = t = 1") < texts.index("p = 1.4")
+    (bell,) = (line for line in figure.axes[0].lines if len(line.get_xdata()) > 10)
+    state = next(t for t in figure.axes[0].texts[::-1] if t.get_text() == "h₁")
+    assert bell.get_xdata()[bell.get_ydata().argmax()] == approx(state.get_position()[0] + 0.4 * 0.46, abs=0.03)
+
+
+def test_choices():
+    weights = [0.16, 0.74, 0.03, 0.07]
+    figure = architectures.choices("black cat sees her".split(), weights, 3)
+    soft, largest, drawn = fans(figure)
+    assert [soft[x] for x in sorted(soft)] == approx(weights)
+    xs = sorted(soft)
+    for one, x in ((largest, xs[1]), (drawn, xs[3])):
+        assert list(one) == [approx(x, abs=0.03)] and list(one.values()) == [approx(1)]
+    cells = [t.get_text() for t in figure.axes[0].texts if t.get_text() in "01"]
+    assert cells == list("01000001")
+    dashed = [a for a in figure.findobj(Arrow) if a.get_linestyle() not in ("-", "solid")]
+    assert len(dashed) == 3, "each way back to the weights"

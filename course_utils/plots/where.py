@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from course_utils.plots.style import BLUE, GREY, NORMAL, ORANGE, PALE, SMALL, VERMILLION, ink, new_figure, styled
 
@@ -39,8 +40,9 @@ def window_view(glance: Glance) -> Figure:
     S = len(glance.source)
     if not 1 <= S <= 16 or S != len(glance.weights):
         raise ValueError(f"{S} words and {len(glance.weights)} weights: needed are equally many, 1 to 16.")
-    figure = new_figure(8.0, 3.6)
-    axes = figure.add_axes((0.09, 0.33, 0.89, 0.55))
+    tall, below = (3.6, 1.2) if S > 7 else (2.9, 0.5)  # slanted words need more room
+    figure = new_figure(8.0, tall)
+    axes = figure.add_axes((0.09, below / tall, 0.89, 2.0 / tall))
     if glance.centre is not None:
         low, high = glance.centre - glance.window, glance.centre + glance.window
         axes.axvspan(max(low, -0.6), min(high, S - 0.4), color=PALE, zorder=0, lw=0)
@@ -51,7 +53,8 @@ def window_view(glance: Glance) -> Figure:
     axes.bar(range(S), glance.weights, width=0.55, color=BLUE, edgecolor="black", lw=0.8)
     for j, weight in enumerate(glance.weights):
         if weight >= 0.05:
-            axes.annotate(f"{weight:.2f}", (j, weight), (0, 3), textcoords="offset points", ha="center", fontsize=SMALL)
+            axes.annotate(f"{weight:.2f}", (j, weight), (0, 3), textcoords="offset points", ha="center", fontsize=SMALL,
+                          path_effects=[withStroke(linewidth=3, foreground="white")])
     axes.set(xlim=(-0.6, S - 0.4), ylim=(0, 1.16), ylabel="weight", yticks=(0, 0.5, 1))
     axes.set_xticks(range(S), list(glance.source), rotation=40 if S > 7 else 0, ha="right" if S > 7 else "center")
     axes.set_title(f"for “{glance.target}”: weights that sum to {glance.weights.sum():.2f}", fontsize=NORMAL)
@@ -65,8 +68,8 @@ def walk_view(walk: Walk) -> Figure:
     T, S = walk.p.shape
     if not (1 <= S <= 9 and 1 <= T <= 9 and walk.looked):
         raise ValueError(f"{T} and {S} words and {len(walk.looked)} looks: 1 to 9 words each, and at least one look.")
-    figure = new_figure(8.0, 1.9 + 0.42 * T)
-    high = 1.9 + 0.42 * T
+    high = 2.2 + 0.42 * T
+    figure = new_figure(8.0, high)
     grid = figure.add_axes((0.2, 1.35 / high, 0.78, 0.42 * T / high))
     seen = {(i, j): stopped for i, j, stopped in walk.looked}
     for i in range(T):
@@ -84,6 +87,8 @@ def walk_view(walk: Walk) -> Figure:
     grid.set_xticks(range(S), list(walk.source))
     grid.xaxis.tick_top()
     grid.tick_params(length=0)
+    grid.set_xlabel("p, the chance to stop at each word", fontsize=NORMAL)
+    grid.xaxis.set_label_position("top")
     grid.spines[:].set_visible(False)
     bars = figure.add_axes((0.2, 0.32 / high, 0.78, 0.62 / high))
     bars.bar(range(S), walk.expected[now], width=0.55, color=BLUE, edgecolor="black", lw=0.8)
