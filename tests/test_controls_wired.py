@@ -812,8 +812,8 @@ WIDGETS: dict[str, Case] = {
         labels=dict(document=[("1: two", 0), ("2: one", 1)])),
     "where.window_explorer": Case(
         lambda: where.window_explorer(tuple("abcd"), tuple("vwxyz"), GLANCES, at=1, centre=1.4), "window_view",
-        dict(kind=("attention", "local-p"), t=("target word t", 1), centre=("place p (local-p)", 1.4),
-             window=("window D", 2)), _glance),
+        dict(t=("target word t", 1), centre=("place p (local-p)", 1.4), window=("window D", 2),
+             kind=("attention", "local-p")), _glance),
     "where.walk_player": Case(
         lambda: where.walk_player(tuple("abc"), tuple("xyz"), STOPS), "walk_view",
         dict(way=("draw (0: decoding)", 0), step=("look", 0)), _walks),

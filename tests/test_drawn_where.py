@@ -9,7 +9,7 @@ from pytest import approx
 from course_utils.plots import architectures
 from course_utils.plots.drawing import Arrow
 from course_utils.plots.style import BLUE, ORANGE, PALE, VERMILLION
-from course_utils.plots.where import Glance, Walk, walk_view, window_view
+from course_utils.plots.where import Glance, Walk, place_curves, walk_view, window_view
 
 WEIGHTS = np.array([0.02, 0.41, 0.3, 0.06])
 
@@ -52,6 +52,17 @@ def test_walk_view():
     assert written(below) == ["0.30", "0.40"] and below.get_xlabel() == "expected for “deux”: 0.70 in all"
     with pytest.raises(ValueError, match="at least one look"):
         walk_view(Walk(tuple("abc"), ("un", "deux"), p, [], expected))
+
+
+def test_place_curves():
+    curves = {"D = 1": ([0, 1, 2, 3, 4], [0, 0.5, 0.9, 0.7, 0]), "D = 2": ([0, 2, 3], [0.1, 0.8, 0.6])}
+    (axes,) = place_curves("chat", 2, curves).axes
+    drawn = [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines if len(line.get_xdata()) > 2]
+    assert drawn == [(list(x), list(y)) for x, y in curves.values()]
+    assert {t.get_text(): t.xy for t in axes.texts} == {"D = 1": (3, 0.7), "D = 2": (3, 0.6)}
+    assert axes.get_title(loc="left") == "the weight of “chat”, which stands at place 2"
+    with pytest.raises(ValueError, match="3 curves"):
+        place_curves("chat", 2, dict.fromkeys("abc", curves["D = 1"]))
 
 
 def fans(figure) -> list[dict[float, float]]:

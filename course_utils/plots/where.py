@@ -1,6 +1,6 @@
 """Pictures of where a decoder may look: a window that glides along the source, a walk that stops. Notebook 09."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ def window_view(glance: Glance) -> Figure:
     S = len(glance.source)
     if not 1 <= S <= 16 or S != len(glance.weights):
         raise ValueError(f"{S} words and {len(glance.weights)} weights: needed are equally many, 1 to 16.")
-    tall, below = (3.6, 1.2) if S > 7 else (2.9, 0.5)  # slanted words need more room
+    tall, below = (3.9, 1.5) if S > 7 else (2.9, 0.5)  # upright words need more room
     figure = new_figure(8.0, tall)
     axes = figure.add_axes((0.09, below / tall, 0.89, 2.0 / tall))
     if glance.centre is not None:
@@ -56,8 +56,27 @@ def window_view(glance: Glance) -> Figure:
             axes.annotate(f"{weight:.2f}", (j, weight), (0, 3), textcoords="offset points", ha="center", fontsize=SMALL,
                           path_effects=[withStroke(linewidth=3, foreground="white")])
     axes.set(xlim=(-0.6, S - 0.4), ylim=(0, 1.16), ylabel="weight", yticks=(0, 0.5, 1))
-    axes.set_xticks(range(S), list(glance.source), rotation=40 if S > 7 else 0, ha="right" if S > 7 else "center")
+    axes.set_xticks(range(S), list(glance.source), rotation=90 if S > 7 else 0)
     axes.set_title(f"for “{glance.target}”: weights that sum to {glance.weights.sum():.2f}", fontsize=NORMAL)
+    return figure
+
+
+@styled
+def place_curves(word: str, place: int, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """How the weight of one word, which stands at `place`, depends on the middle p of the window. `curves`: name ->
+    (p, weight), at most two; each name stands at its curve's right flank."""
+    if not 1 <= len(curves) <= 2:
+        raise ValueError(f"{len(curves)} curves: one or two can be told apart.")
+    figure = new_figure(8.0, 3.0)
+    axes = figure.add_axes((0.09, 0.24, 0.89, 0.62))
+    for (name, (x, y)), colour, style in zip(curves.items(), (BLUE, ORANGE), ("-", "--"), strict=False):
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        axes.plot(x, y, color=colour, ls=style)
+        flank = int(np.flatnonzero((x >= place) & (y >= 0.5 * y.max()))[-1])
+        axes.annotate(name, (x[flank], y[flank]), (10, 6), textcoords="offset points", color=ink(colour))
+    axes.axvline(place, color=GREY, lw=1.0, ls=":")
+    axes.set(xlabel="p, the middle of the window", ylabel="weight", ylim=(-0.03, 1.05))
+    axes.set_title(f"the weight of “{word}”, which stands at place {place}", fontsize=NORMAL)
     return figure
 
 

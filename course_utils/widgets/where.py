@@ -26,7 +26,7 @@ def window_explorer(
     if scores.shape != (len(target), S):
         raise ValueError(f"scores {tuple(scores.shape)} for {len(target)} target and {S} source words")
 
-    def draw(kind: str, t: int, centre: float, window: int) -> tuple[Figure, str]:
+    def draw(t: int, centre: float, window: int, kind: str) -> tuple[Figure, str]:
         middle = {"global": None, "local-m": float(min(t, S - 1)), "local-p": centre}[kind]
         away = torch.arange(S, dtype=scores.dtype) - (middle or 0.0)
         weights = masked_softmax(scores[t], None if middle is None else away.abs() <= window)
@@ -45,10 +45,10 @@ def window_explorer(
     )
     return Explorer(
         draw, alt=alt,
-        kind=w.Dropdown(options=KINDS, value=kind, description="attention"),
         t=w.IntSlider(at, min=0, max=len(target) - 1, description="target word t"),
         centre=w.FloatSlider(centre, min=0, max=S - 1, step=0.1, description="place p (local-p)"),
         window=w.IntSlider(window, min=1, max=max(2, min(10, S)), description="window D"),
+        kind=w.Dropdown(options=KINDS, value=kind, description="attention"),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How far from its own place a word looks: what a window must hold, counted in the corpus and in real text. Notebook 09."""
+"""How far from its own place a word looks, counted in the corpus and in real text. Notebook 09."""
 
 from collections.abc import Iterable, Sequence
 
