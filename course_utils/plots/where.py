@@ -72,7 +72,7 @@ def place_curves(word: str, place: int, curves: Mapping[str, tuple[Sequence[floa
     for (name, (x, y)), colour, style in zip(curves.items(), (BLUE, ORANGE), ("-", "--"), strict=False):
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         axes.plot(x, y, color=colour, ls=style)
-        flank = int(np.flatnonzero((x >= place) & (y >= 0.5 * y.max()))[-1])
+        flank = int(np.flatnonzero((x >= place) & (y >= 0.3 * y.max()))[-1])
         axes.annotate(name, (x[flank], y[flank]), (10, 6), textcoords="offset points", color=ink(colour))
     axes.axvline(place, color=GREY, lw=1.0, ls=":")
     axes.set(xlabel="p, the middle of the window", ylabel="weight", ylim=(-0.03, 1.05))
