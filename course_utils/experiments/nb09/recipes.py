@@ -154,7 +154,8 @@ def generated() -> str:
 
 def _searches(name: str) -> list[Recipe]:
     build = partial(translating, model=name, steps=STEPS, splits=("valid",))
-    return [Recipe("09", name, f"rate={lr:g}", partial(build, lr=lr), seeds=(3,)) for lr in GRID]
+    grid = GRID[1:] if name in ("expected", "mixture") else GRID  # an update of these costs five times as much
+    return [Recipe("09", name, f"rate={lr:g}", partial(build, lr=lr), seeds=(3,)) for lr in grid]
 
 
 RECIPES = [recipe for name in MODELS for recipe in _searches(name)] + [
