@@ -37,7 +37,11 @@ NOISES = {"monotonic-0": 0.0, "monotonic-1": 1.0, "monotonic-2": 2.0}
 ONE_WAY = {"one-way": None, "one-way-monotonic": 1.0}
 MODELS = ("global", *WINDOWS, "straight-through", *OBJECTIVES, *NOISES, *ONE_WAY)
 GRID = (2e-3, 4e-3, 8e-3)
-RATES = dict.fromkeys(MODELS, 4e-3)  # not chosen yet: to be set per model by the perplexity on valid of tasks "rate=…"
+RATES = {  # by the perplexity on valid of tasks "rate=…"
+    "global": 4e-3, "local-m2": 8e-3, "local-m4": 8e-3, "local-p2": 8e-3, "local-p4": 4e-3, "straight-through": 4e-3,
+    "sampled": 4e-3, "sampled-no-baseline": 8e-3, "expected": 8e-3, "mixture": 4e-3, "monotonic-0": 8e-3,
+    "monotonic-1": 8e-3, "monotonic-2": 8e-3, "one-way": 8e-3, "one-way-monotonic": 8e-3,
+}  # fmt: skip
 SPLITS = {  # name -> (files, pairs of each)
     "valid": (("valid",), 300),
     "trained lengths": (tuple(TEST_BUCKETS.values())[:3], 200),  # 3-16 words
