@@ -352,10 +352,10 @@ claim("With D = 4 it learns where to look", wrong, "local-p 4 < 0.3")
 """, fold=True)
 
 md(r"""
-The narrow local-m does at least as well as global attention, although it has nothing to learn about places: its assumption is true of this
-corpus, and an assumption that is true saves learning. The narrow local-p fails, and its map shows how: nearly all of its looks are wrong. With D = 4
-it learns. That fits the flat part of the curve in section 2, but it is not a proof. (Each bar is a single run of 500 updates. Local-m with
-D = 4 has the same assumption and a wider view, and yet half of its looks are wrong in this run; that may be chance.)
+The narrow local-m does at least as well as global attention, and what it assumes about places is true of this corpus. The narrow
+local-p fails: about nine in ten of its looks are wrong. With D = 4 it learns. That fits the flat part of the curve in section 2, but it is not a
+proof. (Each bar is a single run of 500 updates. Local-m with D = 4 assumes the same as with D = 2, and yet half of its looks are wrong in this run;
+that may be chance.)
 
 Is it the window itself that helps, or what is learnt with it? We lend the trained global model a window, only for the test.
 """)
@@ -371,8 +371,8 @@ claim("A window of D = 1 is too narrow", perplexity, "window 1 > our model")
 """, loose=True)
 
 md(r"""
-With D = 2 nothing changes: a trained global model hardly looks further than that anyway. So if the narrow local-m is ahead, it is ahead because of
-what it need not learn, and not because of what it does not see at the end.
+With D = 2 nothing changes: the trained global model hardly looks further than that anyway. So what the narrow local-m is ahead, it has gained
+in training, and not by what its window hides in the test.
 
 **We now know** that a window is an assumption about order. Where it holds, it saves learning; where the place must be learnt, a narrow window makes
 that hard. In the real texts of JupyterLab, D = 2 would hide one link in four.
@@ -570,8 +570,8 @@ md(r"""
 ## 7 · What each training is good at · 3 min
 
 The same translator was trained in five ways, with the same number of updates. Each model is read in four ways: with the mixture of states, with
-the largest weight alone, and by the two means over draws. One training needs a word. *Expected* is the objective of REINFORCE, but computed exactly: we add up
-all source words instead of drawing one, which here took more than ten times as long.
+the largest weight alone, and by the two means over draws. The last training needs an explanation: it has the objective of REINFORCE, *expected*, but computes it
+exactly, by adding up all source words instead of drawing one.
 """)
 
 code("""
@@ -598,12 +598,16 @@ claim("REINFORCE is far behind", largest, "REINFORCE > 5")
 claim("and most of its looks are still wrong", wrong, "REINFORCE > 0.5")
 claim("The same objective without drawing has no such trouble", wrong, "expected, exactly < 0.2")
 claim("Read hard, it is the best of all", largest, "expected, exactly < soft")
+seconds = {name: scoreboard.rows("09", trainings[name], f"rate={recipes.RATES[trainings[name]]:g}")[0]["cpu_seconds"]
+           for name in ("soft", "expected, exactly")}
+claim("but it takes very long", {"times as long": seconds["expected, exactly"] / seconds["soft"]}, "times as long > 5")
 """)
 
 md(r"""
 Straight-through nearly keeps up with soft attention. REINFORCE has not found out where to look after 500 updates, with a baseline or
-without: about three of four of its looks are wrong. The last row shows why. It has the same objective and the same number of updates, only no draws, and it learns
-where to look; read hard, it is even ahead of the softly trained model. So it is the noise of the draws that costs so much, not the objective. (These are single runs; whether the baseline helps cannot be told from one of each.)
+without: about three in four of its looks are wrong. The last row shows why. It has the same objective and the same number of updates, only no draws,
+and it learns where to look; read hard, it is even a little ahead of the softly trained model. So it is the noise of the draws that costs so much, and not
+the objective. (These are single runs; whether the baseline helps cannot be told from one of each.)
 
 **We now know** how a choice is trained in practice: softly or straight through, and read hard afterwards; REINFORCE where nothing else is possible,
 because the network cannot be asked what it would have said after another choice.
@@ -795,8 +799,9 @@ plots.show(plots.length_curve(copies, [str(n) for n in copying.TESTED], trained=
 code("""
 off = {kind: scoreboard.by_split("places_off", ["length-12", "length-16"], notebook="09", task="strings", model=kind)
        for kind in copying.KINDS}
+print("places off on average, with 12 and with 16 letters:")
 for kind, runs in off.items():
-    print(f"{kind:8} places off on average, 12 letters: {fmean(a for a, _ in runs):.2f}, 16: {fmean(b for _, b in runs):.2f}")
+    print(f"   {kind:8} {fmean(a for a, _ in runs):.2f}  {fmean(b for _, b in runs):.2f}")
 at = {f"{kind}, {n} letters": [run[k] for run in runs] for kind, runs in copies.items()
       for k, n in enumerate(copying.TESTED)}
 claim("Within the trained lengths content is enough", at, "content, 12 letters > 0.9")
@@ -873,7 +878,7 @@ attention is easier to train, and it prevailed. In translation a sentence has 30
 - **Gumbel-softmax** (Jang and others; Maddison and others, 2017): a draw that can be differentiated, at the price of a temperature. **Sparsemax** (2016) and **entmax**
   (2019) give soft weights most of which are exactly 0.
 - **Exact marginals** (Wu, Shapiro and Cotterell, 2018; Deng and others, 2018): the *mixture* of section 5, and variational bounds where it cannot be computed.
-- **Wait-k** (Ma and others, 2019) stays k words behind the speaker, a local-m for simultaneous translation. **Monotonic chunkwise attention** (Chiu and Raffel, 2018)
+- **Wait-k** (Ma and others, 2019) stays k words behind the speaker, much like a local-m for simultaneous translation. **Monotonic chunkwise attention** (Chiu and Raffel, 2018)
   stops hard, and then looks softly at the few words before the stop.
 - **Sliding windows** with a cache are part of many language models of today (notebook 20). Which *expert* answers for a word, in a mixture of experts, is a hard choice,
   trained with tricks of this family.
@@ -922,7 +927,8 @@ md(r"""
 - REINFORCE here charges a draw with the reward of its own word only, since no context reaches later words. It has no entropy term, and it does not use the soft context half of the
   time, as Xu and others did.
 - Monotonic attention is queried by the current state, as in the authors' code; the paper writes the previous one.
-- Learning rates were chosen for each model, among three, on the validation sentences on which the results of sections 3 to 7 are stated. They are single runs.
+- Learning rates were chosen for each translator, among three (for *expected* two), on the same validation sentences for which its results are given here, and each of them is a single run. (The copying of
+  strings has five seeds.)
 
 ## Glossary
 
