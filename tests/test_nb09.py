@@ -28,7 +28,7 @@ def test_twins():
     assert looks.twins(PAIRS) == [(PAIRS[0], 2, 1), (PAIRS[1], 4, 0), (PAIRS[1], 0, 1)]
     assert looks.twins(PAIRS, least=5) == [(PAIRS[1], 4, 0)] and len(looks.twins(PAIRS, least=2)) == 4
     twice = Pair(("menu", "of", "menu"), ("menu",))
-    assert looks.twins([twice]) == []
+    assert looks.twins([twice, Pair(("menu", "menu"), ("menu", "menu"))]) == []
 
 
 def test_surprise():
