@@ -64,6 +64,7 @@ from course_utils.widgets import (
     tagging,
     traces,
     transformer,
+    where,
 )
 from course_utils.widgets.traces import read_sentence
 
@@ -734,6 +735,49 @@ def _document(document, by, without):
         f"{what}: one {one:.2f}, two {two:.2f}.",)
 
 
+GLANCES = torch.tensor([[1.0, 3.0, 0.5, 2.0], [0.0, -1.0, 2.0, 1.0], [4.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.5],
+                        [1.0, 2.0, 3.0, 2.0]])  # fmt: skip
+STOPS = torch.tensor([[0.2, 0.6, 0.9], [0.1, 0.3, 0.4], [0.8, 0.9, 0.7]])
+
+
+def _glance(kind, t, centre, window):
+    middle = {"global": None, "local-m": min(t, 3), "local-p": centre}[kind]
+    inside = [s for s in range(4) if middle is None or abs(s - middle) <= window]
+    e = [math.exp(GLANCES[t, s]) if s in inside else 0.0 for s in range(4)]
+    a = [x / (sum(e) or 1) for x in e]
+    if kind == "local-p":
+        a = [x * math.exp(-((s - middle) ** 2) / (2 * (window / 2) ** 2)) for s, x in enumerate(a)]
+    best = max(range(4), key=lambda s: a[s])
+    glance = dict(source=tuple("abcd"), target="vwxyz"[t], weights=np.array(a), centre=middle,
+                  window=window if kind != "global" else 0, bell=kind == "local-p")  # fmt: skip
+    said = f"{kind}, “{'vwxyz'[t]}”: {a[best]:.2f} on “{'abcd'[best]}”; the weights sum to {sum(a):.2f}."
+    return dict(glance=glance), (said,)
+
+
+def _walks(way, step):
+    coins = torch.rand(3, 3, generator=torch.Generator().manual_seed(way)) if way else torch.full((3, 3), 0.5)
+    seen, at, reach, expected = [], 0, [1.0, 0.0, 0.0], []
+    for i in range(3):
+        while at < 3:
+            seen.append((i, at, bool(STOPS[i, at] > coins[i, at])))
+            if seen[-1][2]:
+                break
+            at += 1
+        arrive, row = 0.0, []
+        for j in range(3):
+            arrive = arrive * (1 - float(STOPS[i, j - 1]) if j else 1.0) + reach[j]
+            row.append(arrive * float(STOPS[i, j]))
+        reach = row
+        expected.append(row)
+    seen = seen[: step + 1]
+    i, j, stopped = seen[-1]
+    how = "a coin" if way else "p > ½"
+    said = f"stops at “{'abc'[j]}” ({how})" if stopped else f"passes “{'abc'[j]}” by"
+    said += ": nothing is found any more." if not stopped and j == 2 else "."
+    drawn = dict(source=tuple("abc"), target=tuple("xyz"), p=STOPS, looked=seen, expected=np.array(expected))
+    return dict(walk=drawn), (f"For “{'xyz'[i]}”, look {len(seen)}: it {said}",)
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 OWN = ("The platypus sleeps",)
@@ -763,6 +807,13 @@ WIDGETS: dict[str, Case] = {
         dict(document=("document", 0), by=("a word's colour", "a word's weight in its sentence"),
              without=("leave out sentence (0: none)", 0)), _document,
         labels=dict(document=[("1: two", 0), ("2: one", 1)])),
+    "where.window_explorer": Case(
+        lambda: where.window_explorer(tuple("abcd"), tuple("vwxyz"), GLANCES, at=1, centre=1.4), "window_view",
+        dict(t=("target word t", 1), centre=("place p (local-p)", 1.4), window=("window D", 2),
+             kind=("attention", "local-p")), _glance),
+    "where.walk_player": Case(
+        lambda: where.walk_player(tuple("abc"), tuple("xyz"), STOPS), "walk_view",
+        dict(way=("draw (0: decoding)", 0), step=("look", 0)), _walks),
     "scores.score_explorer": Case(
         lambda: scores.score_explorer(("a", "b", "c"), QUERY, KEYS, COMPARE), "compared",
         dict(kind=("score", "dot"), factor=("factor before the softmax", 1.0),

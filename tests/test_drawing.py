@@ -14,6 +14,7 @@ from course_utils import plots
 from course_utils.plots import architectures, style
 from course_utils.plots.architectures import (
     attention_decoder,
+    choices,
     decoder_orders,
     hierarchy,
     masking,
@@ -22,6 +23,7 @@ from course_utils.plots.architectures import (
     scaled_dot_product,
     self_attention_steps,
     transformer_block,
+    windows,
 )
 from course_utils.plots.drawing import ROLES, Arrow, Drawing, Node, fitted, number, sub, text_size, tint
 
@@ -49,6 +51,13 @@ STAGED = {
     "both": (6, partial(attention_decoder, SOURCE, TARGET, WEIGHTS, kind="both")),
     "both, long": (6, partial(attention_decoder, LONG[1::2], LONG, step=3, kind="both")),
     "orders": (3, decoder_orders),
+    "windows": (3, partial(windows, "the black cat sees her".split(), [1, 2, 4, 0, 1], 1, 1.4)),
+    "windows, long": (3, partial(windows, LONG[:5], [0, 0, 0, 0, 0], 0, 0.0, 2)),
+    "windows, at the end": (3, partial(windows, LONG[1:], [0, 9, 0, 1, 0], 4, 4.0, 1)),
+    "windows, one word": (3, partial(windows, ["a"], [0], 0, 0.0, 3)),
+    "choices": (3, partial(choices, "black cat sees her".split(), [0.16, 0.74, 0.03, 0.07], 0)),
+    "choices, long": (3, partial(choices, LONG[:4], [0, 0, 0, 1], 3)),
+    "choices, one word": (3, partial(choices, ["a"], [1.0], 0)),
     "self-attention": (4, partial(self_attention_steps, WORDS, X, asks=3)),
     "self-attention, empty": (4, partial(self_attention_steps, LONG[:5], asks=0)),
     "self-attention, wide": (4, partial(self_attention_steps, WORDS[:2], -np.ones((2, 3)) / 3, asks=1)),
@@ -392,6 +401,11 @@ def test_the_same_call_gives_the_same_bytes():
         (lambda: self_attention_steps(WORDS, X[:3]), r"inputs of shape \(3, 2\)"),
         (lambda: self_attention_steps(WORDS, X, keys=np.ones((4, 9))), r"keys of shape \(4, 9\)"),
         (lambda: recurrent_unrolled(WORDS, ["y"]), "1 outputs for 4 words"),
+        (lambda: windows(WORDS, [1, 2, 3], 0, 0.0), "3 scores for 4 words"),
+        (lambda: windows(WORDS, [1, 2, 3, 4], 1, 3.5), "centre=3.5"),
+        (lambda: windows(LONG, [1] * 6, 1, 3.5), "1 to 5 words"),
+        (lambda: choices(WORDS, [0.5, 0.5], 0), "4 words, 2 weights"),
+        (lambda: choices(WORDS, [0.25] * 4, 4), "drawn=4"),
         (lambda: masking(6, "lower"), "kind='lower'"),
         (lambda: masking(9), "1 to 8 words"),
         (lambda: masking(2, "padding", pads=2), "at least one real word"),

@@ -85,6 +85,7 @@ def test_length_curve():
     shade = axes.patches[0]
     assert (shade.get_x() + shade.get_width(), to_hex(shade.get_facecolor())) == (1.5, PALE_), "two trained buckets"
     assert "line: mean of 1-3 seeds; dots: the seeds" in figure_texts(axes.figure)
+    assert labels(curves.length_curve(TWO, ["8", "12", "16"], xlabel="letters").axes[0])[0] == "letters"
 
 
 def test_capacity_curve():

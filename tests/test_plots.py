@@ -27,6 +27,7 @@ from course_utils.plots.normalisation import beside_neighbours, cells_together, 
 from course_utils.plots.steering import Steered
 from course_utils.plots.tagging import Memory
 from course_utils.plots.translation import Unrolled
+from course_utils.plots.where import Glance, Walk, place_curves, walk_view, window_view
 from course_utils.training import History
 from course_utils.widgets.heads import split_film
 
@@ -293,6 +294,22 @@ def document_figures():
 
 
 FIGURES |= dict(document_figures())
+
+
+def where_figures():
+    """Notebook 09."""
+    for n, centre, window, bell in ((1, None, 0, False), (9, 3.0, 2, False), (16, 14.6, 10, True), (7, 0.0, 1, True)):
+        glance = Glance(words(n), "international", weights(n), centre, window, bell)
+        yield f"window of attention {n}", lambda glance=glance: window_view(glance)
+    hills = {"D = 1": ([0, 1, 2, 3, 4], [0, 0.2, 0.9, 0.3, 0]), "D = 10": ([0, 2, 4], [0.2, 0.8, 0.3])}
+    yield "curves of a place", lambda: place_curves("internationalisation", 2, hills)
+    for T, S in ((1, 1), (4, 5), (9, 9)):
+        looked = [(0, j, j == S - 1) for j in range(S)]
+        walked = Walk(words(S)[:S], words(T), weights(T, S), looked, weights(T, S))
+        yield f"walk {T}, {S}", lambda walked=walked: walk_view(walked)
+
+
+FIGURES |= dict(where_figures())
 
 
 def bucket_figures():

@@ -49,6 +49,7 @@ from course_utils.widgets import (
     sparse,
     tagging,
     training,
+    where,
 )
 from course_utils.widgets import normalisation as normalising
 from course_utils.widgets import seq2seq as players
@@ -249,6 +250,11 @@ EXPLORERS |= {
         "a cat sees a big dog".split(), {"even": torch.full((6, 6), 1 / 6), "own": torch.eye(6)}
     ),
     "reach": lambda: sparse.reach_slider(N=21),
+}
+EXPLORERS |= {
+    "window of attention": lambda: where.window_explorer(
+        FLOOD, ["le", "fleuve", "déborde"], torch.arange(15.0).view(3, 5).sin(), at=1, centre=1.4),
+    "walk": lambda: where.walk_player(FLOOD[:3], ["le", "fleuve"], torch.tensor([[0.7, 0.6, 0.9], [0.9, 0.1, 0.3]])),
 }
 EXPLORERS |= {"buckets": lambda: buckets.lsh_plane(rounds=3), "sinkhorn": lambda: buckets.sinkhorn_slider(most=4)}
 

@@ -13,6 +13,7 @@ from course_utils.experiments.nb05 import recipes as nb05
 from course_utils.experiments.nb06 import recipes as nb06
 from course_utils.experiments.nb07 import recipes as nb07
 from course_utils.experiments.nb08 import recipes as nb08
+from course_utils.experiments.nb09 import recipes as nb09
 from course_utils.experiments.nb10 import recipes as nb10
 from course_utils.experiments.nb11 import recipes as nb11
 from course_utils.experiments.nb13 import recipes as nb13
@@ -35,6 +36,7 @@ RECIPES = [
     *nb06.RECIPES,
     *nb07.RECIPES,
     *nb08.RECIPES,
+    *nb09.RECIPES,
     *nb10.RECIPES,
     *nb11.RECIPES,
     *nb13.RECIPES,

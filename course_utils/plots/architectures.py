@@ -3,8 +3,8 @@
 In all of them B is the batch, S and T are the source's and the target's length, H is the width of a recurrent state, D
 of a Transformer's vectors, d of one head; α is a score, a a weight, C (or o) a context. `stage=1 … n` draws as far as
 that step, what is new strong and what was there before pale; without a stage everything is there.
-Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 08: `decoder_orders`. 11: `hierarchy`.
-13: `self_attention_steps`, `scaled_dot_product`, `masking`. 16: `transformer_block`.
+Notebook 02: `recurrent_unrolled`. 06, 07: `one_vector`, `attention_decoder`. 08: `decoder_orders`. 09: `windows`,
+`choices`. 11: `hierarchy`. 13: `self_attention_steps`, `scaled_dot_product`, `masking`. 16: `transformer_block`.
 """
 
 from collections.abc import Sequence
@@ -287,6 +287,130 @@ def _one_order(d: Drawing, left: float, kind: str) -> None:
     else:
         d.arrow(look.right, cells[-1].at(0.6, 1), "Cᵢ", via=[(cells[-1].at(0.6, 1).x, y_look)], **GIVES)
         d.arrow(new.top, said.bottom)
+
+
+# --- where to look: a window, or one word -----------------------------------------------------------------------------
+
+WINDOWS = ("global", "local-m", "local-p")
+
+
+@styled
+def windows(
+    source: Sequence[str], scores: Sequence[float], t: int, centre: float, window: int = 1, *, stage: int | None = None
+) -> Figure:  # fmt: skip
+    """What one target word sees, side by side: all source words (at most 5), those around its own place t, those around
+    a place that its state predicts. The green lines are as thick as the weights; the orange curve is local-p's
+    Gaussian. `t` and `centre` count the source words from 0. Stages: see WINDOWS."""
+    check_stage(stage, WINDOWS)
+    check_words(source, most=5)
+    if len(scores) != len(source):
+        raise ValueError(f"{len(scores)} scores for {len(source)} words: needed is one per word.")
+    if not (0 <= t < len(source) and 0 <= centre <= len(source) - 1 and window >= 1):
+        raise ValueError(f"t={t}, centre={centre}, window={window}: places are 0 to {len(source) - 1}, D at least 1.")
+    d = Drawing(8.0, 4.6, stage)
+    for k, kind in enumerate(WINDOWS):
+        d.part(k + 1)
+        _one_window(d, 0.08 + 2.66 * k, source, np.asarray(scores, dtype=float), kind, t, centre, window)
+    return d.figure
+
+
+def _one_window(d: Drawing, left: float, source, scores, kind: str, t: int, centre: float, D: int) -> None:
+    S, y_ask, y_word, y_h, y_c, y_title = len(source), 0.26, 1.16, 1.83, 3.2, 4.36
+    middle = {"global": None, "local-m": float(t), "local-p": centre}[kind]
+    away = np.zeros(S) if middle is None else np.arange(S) - middle
+    inside = np.abs(away) <= (S if middle is None else D)
+    weights = np.where(inside, np.exp(scores - scores[inside].max()), 0.0)
+    weights = weights / weights.sum() * (np.exp(-2 * (away / D) ** 2) if kind == "local-p" else 1.0)
+    rule = {"global": "softmax over all words\nweights (B, T, S)", "local-m": "softmax where |s − t| ≤ D",
+            "local-p": "softmax where |s − p| ≤ D,\nthen × Gaussian"}[kind]  # fmt: skip
+    d.text(left, y_title, kind, ha="left", bold=True)
+    d.text(left, y_title - (0.38 if "\n" in rule else 0.27), rule, ha="left")
+
+    xs = left + 0.27 + 0.46 * np.arange(S)
+    states = [d.box(x, y_h, 0.36, 0.36, f"h{sub(j)}", role="encoder") for j, x in enumerate(xs)]
+    words = [d.text(x, y_word, fitted(word, 0.72), upright=True) for x, word in zip(xs, source, strict=True)]
+    low = Node(float(xs[0]), y_word - 0.36, 0.1, 0.1)  # frames are equally tall, however long their words
+    seen = [j for j in range(S) if inside[j]]
+    frame = d.block([states[seen[0]], states[seen[-1]], words[seen[0]], Node(xs[seen[0]], low.y, 0.1, 0.1)], pad=0.05,
+                    role="attention")  # fmt: skip
+    if kind == "local-p":
+        x = np.linspace(max(0, centre - D) - 0.4, min(S - 1, centre + D) + 0.4, 61)
+        if d.there:
+            d.axes.plot(xs[0] + 0.46 * x, 2.13 + 0.5 * np.exp(-2 * ((x - centre) / D) ** 2), color=d.shade(ORANGE),
+                        lw=2.2, zorder=4)  # fmt: skip
+    context = d.state(left + 1.19, y_c, f"C{sub(t)}", role="attention")
+    d.fan([states[j].top for j in seen], context.bottom, weights[seen])
+    d.text(context.x, y_c + 0.36, f"weights sum to {weights.sum():.2f}".replace("1.00", "1"))
+
+    query = d.box(left + 0.3, y_ask, 0.44, 0.36, f"s{sub(t)}", role="query")
+    turn = (query.top.y + frame.bottom.y) / 2
+    x = max(query.x, frame.left.x + 0.12) if middle is None or middle > 0.5 else frame.left.x + 0.06
+    way = [] if x == query.x else [(query.x, turn), (x, turn)]
+    d.arrow(query.top, Port(x, frame.bottom.y, frame), via=way, **ASKS)
+    if kind == "global":
+        return
+    said = f"p = t = {t}" if kind == "local-m" else f"p = {number(centre, 1)}"
+    place = d.box(left + 1.45, y_ask, 1.0, 0.36, said, role="query" if kind == "local-p" else "plain")
+    x = float(xs[0] + 0.46 * middle)
+    way = [] if abs(place.x - x) < 0.02 else [(place.x, turn), (x, turn)]
+    d.arrow(place.top, Port(x, frame.bottom.y, frame), via=way, **(ASKS if kind == "local-p" else {}))
+    if kind == "local-p":
+        d.arrow(query.right, place.left, **ASKS)
+
+
+CHOICES = ("soft", "straight-through", "draw")
+BACKWARDS = {
+    "soft": "the gradient passes\nthrough every weight",
+    "straight-through": "backwards as if the\nchoice were soft",
+    "draw": "backwards: (r − b) ∇ log aₛ,\nwith r = log p(y)",
+}
+
+
+@styled
+def choices(
+    source: Sequence[str], weights: Sequence[float], drawn: int, *, stage: int | None = None
+) -> Figure:  # fmt: skip
+    """Three ways from weights to a context, side by side: the mixture, the word of the largest weight, and a word that
+    is drawn (`drawn`, counted from 0). Dashed: how a gradient comes back to the weights. Stages: see CHOICES."""
+    check_stage(stage, CHOICES)
+    check_words(source, most=4)
+    if len(weights) != len(source) or not 0 <= drawn < len(source):
+        raise ValueError(f"{len(source)} words, {len(weights)} weights, drawn={drawn}: one weight per word, one drawn.")
+    d = Drawing(8.0, 5.2, stage)
+    for k, kind in enumerate(CHOICES):
+        d.part(k + 1)
+        _one_choice(d, 0.05 + 2.68 * k, source, [float(w) for w in weights], kind, drawn)
+    return d.figure
+
+
+def _one_choice(d: Drawing, left: float, source, weights, kind: str, drawn: int) -> None:
+    y_word, y_h, y_a, y_how, y_one, y_c, y_p, y_title = 0.2, 0.72, 1.3, 1.9, 2.5, 3.25, 3.95, 4.98
+    cell, S = (0.52, 0.28), len(source)
+    name = d.text(left, y_title, kind, ha="left", bold=True)
+    if kind == "soft":
+        d.text(name.right.x + 0.1, y_title, "weights (B, T, S)", ha="left")
+    d.text(left, y_title - 0.38, BACKWARDS[kind], ha="left")
+    xs = left + 0.28 + 0.58 * np.arange(S)
+    row = d.vector(float(xs.mean()), y_a, weights, role="attention", cell=cell, pitch=0.58)
+    for x, word, one, j in zip(xs, source, row.cells, range(S), strict=True):
+        state = d.box(float(x), y_h, 0.42, 0.34, f"h{sub(j)}", role="encoder")
+        d.arrow(d.text(float(x), y_word, fitted(word, 0.56)).top, state.bottom)
+        d.arrow(state.top, one.bottom)
+    all_weights = d.block(row.cells, pad=0.05)
+    x_back, x_c = max(float(xs[-1]) + 0.42, left + 1.2), max(float(xs.mean()), left + 0.55)
+    context = d.state(x_c, y_c, "C", role="attention")
+    speaks = d.box(x_c, y_p, 1.0, 0.36, "log p(y)", role="output")
+    d.arrow(context.top, speaks.bottom)
+    if kind == "soft":
+        d.fan([one.top for one in row.cells], context.bottom, weights)
+    else:
+        taken = int(np.argmax(weights)) if kind == "straight-through" else drawn
+        how = d.box(x_c, y_how, 1.0, 0.34, "largest" if kind == "straight-through" else "draw s")
+        d.arrow(Port(x_c, all_weights.top.y, all_weights), how.bottom)
+        ones = d.vector(x_c, y_one, [str(int(j == taken)) for j in range(S)], role="attention", cell=cell, pitch=0.58)
+        d.arrow(how.top, d.block(ones.cells, pad=0.05).bottom)
+        d.fan([ones.cells[taken].top], context.bottom, [1.0])
+    d.arrow(speaks.right, all_weights.right, via=[(x_back, y_p), (x_back, y_a)], **FEEDS_BACK)
 
 
 # --- self-attention ---------------------------------------------------------------------------------------------------

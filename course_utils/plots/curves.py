@@ -32,7 +32,7 @@ Runs = Sequence[Sequence[float]]  # seeds x points
 def length_curve(
     series: Mapping[str, Runs] | Mapping[str, Mapping[str, Runs]], buckets: Sequence[str], *,
     trained: int | None = None, score: str | Sequence[str] = "exact match", title: str = "",
-    low: float | Sequence[float] = 0.0,
+    low: float | Sequence[float] = 0.0, xlabel: str = "words in the source sentence",
 ) -> Figure:  # fmt: skip
     """Score by source length: {model: seeds x buckets}, or {row title: {model: ...}} for rows one above the other.
 
@@ -62,7 +62,7 @@ def length_curve(
         axes.set_xticks(range(len(buckets)), buckets if i == len(rows) - 1 else [""] * len(buckets))
         axes.set_ylabel(scores[i])
         axes.set_title(name)
-    axes.set_xlabel("words in the source sentence")
+    axes.set_xlabel(xlabel)
     _say_seeds(figure, [runs for models in rows.values() for runs in models.values()])
     return figure
 
