@@ -73,7 +73,9 @@ def place_curves(word: str, place: int, curves: Mapping[str, tuple[Sequence[floa
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         axes.plot(x, y, color=colour, ls=style)
         flank = int(np.flatnonzero((x >= place) & (y >= 0.3 * y.max()))[-1])
-        axes.annotate(name, (x[flank], y[flank]), (10, 6), textcoords="offset points", color=ink(colour))
+        inside = x[flank] < x.min() + 0.85 * (x.max() - x.min())  # else the name stands on the other side
+        axes.annotate(name, (x[flank], y[flank]), (10 if inside else -10, 6), textcoords="offset points",
+                      color=ink(colour), ha="left" if inside else "right")  # fmt: skip
     axes.axvline(place, color=GREY, lw=1.0, ls=":")
     axes.set(xlabel="p, the middle of the window", ylabel="weight", ylim=(-0.03, 1.05))
     axes.set_title(f"the weight of “{word}”, which stands at place {place}", fontsize=NORMAL)
