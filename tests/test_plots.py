@@ -25,6 +25,7 @@ from course_utils.plots.beam import BeamFilm, Grown, beam_frame, beam_widths, by
 from course_utils.plots.heads import SPLIT_STAGES, HeadView
 from course_utils.plots.normalisation import beside_neighbours, cells_together, scale_by_layer
 from course_utils.plots.steering import Steered
+from course_utils.plots.style import NORMAL, VERMILLION, canvas_in_inches, to_png, word
 from course_utils.plots.tagging import Memory
 from course_utils.plots.translation import Unrolled
 from course_utils.plots.where import Glance, Walk, place_curves, walk_view, window_view
@@ -533,6 +534,17 @@ def test_ink_is_readable_on_white():
 )  # fmt: skip
 def test_labels_are_spread(wanted, placed):
     assert style.spread(wanted, 0.1, 0, 1) == pytest.approx(placed)
+
+
+def test_a_word_is_drawn_like_text():
+    def drawn(write):
+        figure, axes = canvas_in_inches(4.0, 1.0)
+        write(axes)
+        return to_png(figure)
+
+    ours = drawn(lambda axes: word(axes, 0.4, 0.5, "à la (pomme)", NORMAL, VERMILLION))
+    assert ours == drawn(lambda axes: axes.text(0.4, 0.5, "à la (pomme)", fontsize=NORMAL, color=VERMILLION))
+    assert ours != drawn(lambda axes: None)
 
 
 def test_show_carries_its_alt_text(capsys):
